@@ -1,0 +1,14 @@
+//! Tests of the decisions alone: a fake clock, workers that are played, no process and no waiting.
+
+mod books;
+mod cancelling;
+mod deaths;
+mod ending;
+mod handout;
+mod process;
+mod purity;
+mod random;
+mod retries;
+mod rig;
+mod truth;
+mod world;

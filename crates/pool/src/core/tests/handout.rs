@@ -1,0 +1,143 @@
+//! Who is given what, and how much at a time.
+
+use std::time::Duration;
+
+use super::rig::{Rig, config, ms, sends};
+use crate::core::{WINDOW_MAX, WINDOW_MIN};
+
+#[test]
+fn nobody_gets_a_second_task_while_somebody_has_none() {
+    let mut rig = Rig::ready(4);
+    let keys = rig.submit_plain(6);
+    let sends = sends(&rig.turn());
+    assert_eq!(
+        sends[..4],
+        [(0, keys[0]), (1, keys[1]), (2, keys[2]), (3, keys[3])]
+    );
+    let most = (0..4).map(|worker| rig.sent(worker).len()).max();
+    assert_eq!((sends.len(), most), (6, Some(2)));
+}
+
+#[test]
+fn a_worker_that_is_not_ready_is_sent_nothing() {
+    let mut rig = Rig::starting(config(2));
+    rig.submit_plain(3);
+    assert_eq!(sends(&rig.turn()), []);
+    rig.core.authenticated(0);
+    assert_eq!(sends(&rig.turn()), [], "its initializer has not run");
+    assert!(rig.core.ready(0));
+    assert!(sends(&rig.turn()).iter().all(|&(worker, _)| worker == 0));
+    assert_eq!(rig.sent(0).len(), WINDOW_MIN);
+}
+
+#[test]
+fn tasks_start_in_the_order_of_their_submission() {
+    let mut rig = Rig::ready(1);
+    let keys = rig.submit_plain(50);
+    let mut started = Vec::new();
+    for _ in 0..50 {
+        rig.turn();
+        started.push(rig.sent(0)[0]);
+        rig.works(0);
+    }
+    assert_eq!(started, keys);
+}
+
+#[test]
+fn a_short_task_behind_a_long_one_moves_to_a_worker_with_nothing_to_do() {
+    let mut rig = Rig::ready(2);
+    let keys = rig.submit_plain(4);
+    rig.turn();
+    assert_eq!(
+        (rig.sent(0), rig.sent(1)),
+        (vec![keys[0], keys[2]], vec![keys[1], keys[3]])
+    );
+    rig.starts(0);
+    rig.works(1);
+    rig.works(1);
+    assert_eq!(sends(&rig.turn()), [(1, keys[2])]);
+    assert_eq!(rig.sent(0), [keys[0]]);
+}
+
+#[test]
+fn what_has_started_is_never_moved() {
+    let mut rig = Rig::ready(2);
+    let keys = rig.submit_plain(3);
+    rig.turn();
+    rig.starts(0);
+    // The first answer is on its way: the worker is at its second task already.
+    let second = rig.core.workers[0].sent[1];
+    rig.pages.start_also(0, second.cell);
+    rig.works(1);
+    assert_eq!(sends(&rig.turn()), []);
+    assert_eq!(rig.sent(0), [keys[0], keys[2]]);
+}
+
+#[test]
+fn the_window_grows_while_a_worker_answers_quickly_and_shrinks_while_it_does_not() {
+    let mut rig = Rig::ready(1);
+    rig.submit_plain(2000);
+    let mut windows = Vec::new();
+    for _ in 0..8 {
+        rig.turn();
+        windows.push(rig.core.workers[0].window);
+        while !rig.sent(0).is_empty() {
+            rig.works(0);
+        }
+    }
+    assert_eq!(windows, [2, 4, 8, 16, 32, 64, 128, 128]);
+    rig.turn();
+    assert_eq!(rig.sent(0).len(), WINDOW_MAX);
+    rig.starts(0);
+    for _ in 0..10 {
+        rig.pass(ms(1));
+    }
+    assert_eq!(rig.core.workers[0].window, WINDOW_MIN);
+    assert_eq!(sends(&rig.turn()), [], "it has more than enough");
+}
+
+#[test]
+fn a_window_full_of_quick_answers_is_not_shrunk_by_a_pause_without_work() {
+    let mut rig = Rig::ready(1);
+    rig.submit_plain(254);
+    for _ in 0..7 {
+        rig.turn();
+        while !rig.sent(0).is_empty() {
+            rig.works(0);
+        }
+    }
+    assert_eq!(rig.core.live, 0);
+    rig.turn();
+    let before = rig.core.workers[0].window;
+    for _ in 0..10 {
+        rig.pass(ms(50));
+    }
+    assert!(before > WINDOW_MIN);
+    assert_eq!(rig.core.workers[0].window, before);
+}
+
+#[test]
+fn large_arguments_are_not_heaped_up_at_a_worker() {
+    let mut rig = Rig::ready(1);
+    rig.core.workers[0].window = WINDOW_MAX;
+    for _ in 0..10 {
+        rig.submit_sized(64 << 20);
+    }
+    rig.turn();
+    assert_eq!(rig.sent(0).len(), 2, "one to work at, one ahead");
+    rig.works(0);
+    assert_eq!(sends(&rig.turn()).len(), 1);
+}
+
+#[test]
+fn a_worker_that_does_not_come_to_its_task_loses_it_to_another() {
+    let mut rig = Rig::ready(2);
+    let keys = rig.submit_plain(1);
+    rig.turn();
+    assert_eq!(rig.sent(0), keys);
+    assert_eq!(rig.core.next_timer(), Some(rig.now + Duration::from_secs(5)));
+    rig.pass(Duration::from_secs(4));
+    assert_eq!(rig.sent(0), keys);
+    let actions = rig.pass(Duration::from_secs(2));
+    assert_eq!(sends(&actions), [(1, keys[0])]);
+}

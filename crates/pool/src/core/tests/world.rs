@@ -1,0 +1,304 @@
+//! A played world around the core: the driver's turns with its order of things, and after each event the core's
+//! books and the truth side by side.
+
+mod commands;
+mod driver;
+mod exits;
+
+use std::time::{Duration, Instant};
+
+use super::books;
+use super::process::{Doing, Machine, Weather};
+use super::truth::{Chance, Truth};
+use crate::core::workers::Life;
+use crate::core::{Action, Config, Core, State};
+
+pub(super) struct World {
+    core: Core,
+    pub(super) machine: Machine,
+    chance: Chance,
+    now: Instant,
+    /// Which task the driver means by a key.
+    keys: Vec<Option<u64>>,
+    /// Which task each decided action meant when it was decided; 0: none.
+    meant: Vec<u64>,
+    state: State,
+    /// Which task each slot's last worker was ended for, and the pool's state just before that end.
+    last_end: Vec<(Option<u64>, State)>,
+    terminated: bool,
+    broken: bool,
+    closed: bool,
+    most_live: u64,
+    /// How often something was asked of the core, or told to it.
+    pub(super) events: u64,
+    /// Everything that was decided, where somebody wants to compare it.
+    pub(super) record: Option<Vec<(Instant, Action)>>,
+}
+
+impl World {
+    pub(super) fn new(seed: u64, base: Instant) -> World {
+        let mut chance = Chance::new(seed);
+        let workers = 1 + chance.below(4) as usize;
+        let restart_limit = match chance.below(4) {
+            0 => Some((
+                chance.below(20) as usize,
+                Duration::from_millis(1 + chance.below(2000)),
+            )),
+            _ => None,
+        };
+        let config = Config {
+            workers,
+            kill_grace: Duration::from_millis(1 + chance.below(200)),
+            restart_limit,
+            handshake_limit: Duration::from_millis(100 + chance.below(5000)),
+        };
+        let mut rate = |often: u64| match chance.below(4) {
+            0 => 0,
+            n => often * [1, 8, 64][n as usize - 1],
+        };
+        let weather = Weather {
+            crash: rate(40),
+            crash_at_start: rate(5),
+            refuse: rate(5),
+            hang: rate(100),
+            garbage: rate(200),
+            close: rate(200),
+            panic: rate(2),
+            ignores_term: rate(1),
+            refused_spawn: rate(3),
+            broken_pipe: rate(50),
+            slow_pipe: rate(2),
+            length: rate(2) + 1,
+        };
+        let core = Core::new(config, base);
+        let machine = Machine {
+            processes: (0..workers).map(|_| None).collect(),
+            truth: Truth::default(),
+            chance: Chance::new(chance.next()),
+            weather,
+        };
+        World {
+            core,
+            machine,
+            now: base,
+            keys: Vec::new(),
+            meant: Vec::new(),
+            state: State::Running,
+            last_end: vec![(None, State::Running); workers],
+            terminated: false,
+            broken: false,
+            closed: false,
+            most_live: [3, 12, 40, 200][chance.below(4) as usize],
+            events: 0,
+            record: None,
+            chance,
+        }
+    }
+
+    /// Lives through about so many events, then ends in one of the ways a pool can end.
+    pub(super) fn live(&mut self, events: u64) {
+        self.after();
+        self.carry_out();
+        while self.events < events && !self.closed {
+            self.turn(true);
+            if self.chance.one_in(4) {
+                self.submit_turn();
+            }
+            self.now += match self.chance.below(16) {
+                0 => Duration::from_millis(self.chance.below(50)),
+                1 => Duration::from_secs(self.chance.below(3)),
+                2 | 3 => self
+                    .core
+                    .next_timer()
+                    .map_or(Duration::ZERO, |at| at.saturating_duration_since(self.now)),
+                _ => Duration::from_micros(self.chance.below(300)),
+            };
+        }
+        self.wind_down();
+        self.check_the_end();
+    }
+
+    /// One turn of the driver, in its order.
+    fn turn(&mut self, commands: bool) {
+        let steps = self.chance.below(12);
+        self.machine.run(steps);
+        for slot in 0..self.machine.processes.len() {
+            if self.chance.one_in(2) {
+                let frames = 1 + self.chance.below(6);
+                self.read(slot, frames);
+            }
+        }
+        for slot in 0..self.machine.processes.len() {
+            let exited = self.machine.processes[slot].as_ref().is_some_and(|p| p.exited);
+            if exited && self.chance.one_in(2) {
+                self.bury(slot);
+            }
+        }
+        if commands {
+            self.commands();
+        }
+        self.core.tick(self.now, &mut self.machine);
+        self.after();
+        self.carry_out();
+        self.core.settle(self.now, &mut self.machine);
+        self.after();
+        self.carry_out();
+        self.break_a_pipe();
+        self.check_rest();
+    }
+
+    /// The part of a turn that a submitting thread does on its own.
+    fn submit_turn(&mut self) {
+        self.machine.run(3);
+        self.commands();
+        self.core.hand_out_now(self.now);
+        self.after();
+        self.carry_out();
+        self.break_a_pipe();
+    }
+
+    /// To be called after whatever the core was asked or told.
+    fn after(&mut self) {
+        self.events += 1;
+        for action in &self.core.actions[self.meant.len()..] {
+            let id = match action {
+                Action::Send { key, .. }
+                | Action::Started { key }
+                | Action::Waiting { key }
+                | Action::Complete { key, .. } => {
+                    self.keys[*key as usize].expect("an action about a task that is no more")
+                }
+                _ => 0,
+            };
+            self.meant.push(id);
+            if let Some(record) = &mut self.record {
+                record.push((self.now, action.clone()));
+            }
+        }
+        books::check(&self.core);
+        assert!(
+            self.core.state >= self.state,
+            "{:?} after {:?}",
+            self.core.state,
+            self.state
+        );
+        self.state = self.core.state.clone();
+    }
+
+    /// What holds whenever a turn is over.
+    fn check_rest(&self) {
+        let due = self.core.next_timer().filter(|&at| at <= self.now);
+        assert_eq!(due, None, "a timer that is due and that nobody deals with");
+        let usable = self.core.workers.iter().filter(|w| w.life == Life::Ready);
+        if self.core.queued > 0 {
+            assert!(
+                usable.clone().all(|w| w.room() == 0),
+                "a task waits although a worker has room"
+            );
+        }
+        for (worker, process) in self.core.workers.iter().zip(&self.machine.processes) {
+            let (Life::Ready, Some(process), Some(front)) = (worker.life, process, worker.sent.front())
+            else {
+                continue;
+            };
+            let reached = process.has_reached(front.id) || process.exited;
+            assert!(
+                worker.front_until.is_some() || reached,
+                "nobody notices that task {} is not come to",
+                front.id
+            );
+            let works =
+                matches!(process.doing, Doing::Receiving(call) | Doing::Running(call) if call.id == front.id);
+            let policy = self.core.task(front.key).and_then(|task| task.policy.as_ref());
+            if front.live && works && policy.is_some_and(|policy| policy.timeout.is_some()) {
+                assert!(worker.head_until.is_some(), "task {} has no clock", front.id);
+            }
+        }
+        // An answer that is still unread may hide this for a turn, and brings that turn about.
+        let heard = self
+            .machine
+            .processes
+            .iter()
+            .flatten()
+            .all(|p| p.out.is_empty() && !p.exited);
+        if heard && usable.clone().any(|w| w.sent.is_empty()) {
+            for (worker, process) in self.core.workers.iter().zip(&self.machine.processes) {
+                let last = worker.sent.iter().rev().find(|s| s.live);
+                let free = process
+                    .as_ref()
+                    .zip(last)
+                    .is_some_and(|(p, s)| p.startable().any(|c| c.id == s.id));
+                assert!(
+                    worker.live_sent < 2 || !free,
+                    "a task is stranded behind another, and a worker has nothing to do"
+                );
+            }
+        }
+    }
+
+    /// No more work and no more accidents; every worker obeys KILL, and those that others wait for go on.
+    fn wind_down(&mut self) {
+        self.machine.weather = Weather {
+            length: 3,
+            ..Weather::default()
+        };
+        if !self.closed {
+            self.end_somehow();
+        }
+        for turn in 0..20_000 {
+            if self.closed {
+                return;
+            }
+            let going_on = self.core.state <= State::Draining && self.core.live > 0;
+            for (process, worker) in self.machine.processes.iter_mut().zip(&self.core.workers) {
+                if let Some(process) = process
+                    && (going_on || worker.live_sent > 0)
+                    && !self.terminated
+                {
+                    process.hangs = false;
+                }
+            }
+            self.machine.run(30);
+            self.turn(false);
+            let pause = self
+                .core
+                .next_timer()
+                .map_or(Duration::ZERO, |at| at.saturating_duration_since(self.now));
+            self.now += if turn % 4 == 0 {
+                pause
+            } else {
+                Duration::from_micros(50)
+            };
+        }
+        panic!(
+            "the pool does not end: {:?} with {} tasks, {:#?}",
+            self.core.state, self.core.live, self.core.workers
+        );
+    }
+
+    fn check_the_end(&mut self) {
+        let mut counts = crate::core::Counts {
+            restarts: self.core.counts().restarts,
+            ..Default::default()
+        };
+        for (index, task) in self.machine.truth.tasks.iter().enumerate() {
+            use super::truth::Outcome::*;
+            match task
+                .outcome
+                .unwrap_or_else(|| panic!("task {} was lost", index + 1))
+            {
+                Answered(crate::core::ResultKind::Value) => counts.done += 1,
+                Cancelled => counts.cancelled += 1,
+                Answered(_) | Crashed | TimedOut | Killed | Broken => counts.failed += 1,
+            }
+        }
+        assert_eq!(self.core.counts(), counts);
+        assert!(
+            self.machine.processes.iter().all(Option::is_none),
+            "a worker outlives its pool"
+        );
+        assert!(self.keys.iter().all(Option::is_none));
+        self.core.settle(self.now, &mut self.machine);
+        assert!(self.core.actions.is_empty(), "a closed pool decides something");
+    }
+}

@@ -1,0 +1,156 @@
+//! What a user does in a played world.
+
+use std::time::Duration;
+
+use super::World;
+use crate::core::retry::{Cause, Retry};
+use crate::core::tasks::Place;
+use crate::core::{Policy, State};
+
+impl World {
+    /// What was pushed since the last turn.
+    pub(super) fn commands(&mut self) {
+        for _ in 0..self.chance.below(4) {
+            match self.chance.below(1000) {
+                0..=649 => {
+                    for _ in 0..1 + self.chance.below(4) {
+                        self.submit();
+                    }
+                }
+                650..=779 => self.cancel(),
+                780..=899 => self.kill(),
+                900..=991 => self.interrupt(),
+                992..=994 => self.end_somehow(),
+                _ => self.machine.run(3),
+            }
+        }
+    }
+
+    fn submit(&mut self) {
+        if self.core.live as u64 >= self.most_live {
+            return;
+        }
+        let id = self.machine.truth.tasks.len() as u64 + 1;
+        let size = if self.chance.one_in(8) {
+            1 << 20
+        } else {
+            self.chance.below(2000) as u32
+        };
+        let policy = self.policy();
+        let key = self.core.submit(id, size, policy.clone().map(Box::new));
+        assert_eq!(
+            key.is_some(),
+            self.state == State::Running,
+            "accepted in {:?}",
+            self.state
+        );
+        if let Some(key) = key {
+            let index = key as usize;
+            if index == self.keys.len() {
+                self.keys.push(None);
+            }
+            assert_eq!(self.keys[index].replace(id), None, "a key is given away twice");
+            self.machine.truth.accept(key, policy, self.now);
+        }
+        self.after();
+    }
+
+    fn policy(&mut self) -> Option<Policy> {
+        let chance = &mut self.chance;
+        if chance.one_in(2) {
+            return None;
+        }
+        let timeout = chance
+            .one_in(2)
+            .then(|| Duration::from_millis(1 + chance.below(100)));
+        let retry = chance.one_in(2).then(|| {
+            let all = [
+                Cause::Crashed,
+                Cause::TimedOut,
+                Cause::Panicked,
+                Cause::LimitExceeded,
+            ];
+            let causes = all.into_iter().filter(|_| chance.one_in(2)).collect::<Vec<_>>();
+            let first = if chance.one_in(2) {
+                Duration::ZERO
+            } else {
+                Duration::from_millis(chance.below(40))
+            };
+            Retry::times(chance.below(4) as u32)
+                .on(causes)
+                .backoff(first, 2.0, Duration::from_millis(100))
+        });
+        Some(Policy { timeout, retry })
+    }
+
+    /// One of the youngest tasks, as the driver knows it: `None` once it has ended.
+    fn some_task(&mut self) -> Option<u64> {
+        let tasks = self.machine.truth.tasks.len() as u64;
+        let id = tasks
+            - self
+                .chance
+                .below(tasks.min(self.most_live + 10).max(1))
+                .min(tasks);
+        let key = if id == 0 {
+            return None;
+        } else {
+            self.machine.truth.task(id).key
+        };
+        (self.keys[key as usize] == Some(id)).then_some(id)
+    }
+
+    fn cancel(&mut self) {
+        let Some(id) = self.some_task() else { return };
+        let key = self.machine.truth.task(id).key;
+        let cancelled = self.core.cancel(key, &mut self.machine);
+        self.after();
+        let truth = self.machine.truth.task(id);
+        let has_ended = self.core.task(key).is_some_and(|t| t.place == Place::Ended);
+        if !cancelled && !has_ended {
+            assert_eq!(
+                truth.started, truth.attempt,
+                "task {id} has not started and could not be cancelled"
+            );
+        }
+        self.carry_out();
+        assert_eq!(
+            self.keys[key as usize].is_none(),
+            cancelled || has_ended,
+            "cancelled or not, not both"
+        );
+    }
+
+    fn kill(&mut self) {
+        let Some(id) = self.some_task() else { return };
+        let key = self.machine.truth.task(id).key;
+        let killed = self.core.kill(self.now, key, &mut self.machine);
+        self.after();
+        self.machine.truth.task(id).killed |= killed;
+        self.carry_out();
+    }
+
+    fn interrupt(&mut self) {
+        let Some(id) = self.some_task() else { return };
+        let key = self.machine.truth.task(id).key;
+        self.core.interrupt(key);
+        self.after();
+        self.carry_out();
+    }
+
+    /// One of the ways to end a pool; they may follow one another.
+    pub(super) fn end_somehow(&mut self) {
+        match self.chance.below(5) {
+            0 | 1 => {
+                let live = self.core.live;
+                self.core.shut_down(false, &mut self.machine);
+                assert_eq!(self.core.live, live, "a pool that drains drops nothing");
+            }
+            2 | 3 => self.core.shut_down(true, &mut self.machine),
+            _ => {
+                self.terminated = true;
+                self.core.terminate(self.now, &mut self.machine);
+            }
+        }
+        self.after();
+    }
+}

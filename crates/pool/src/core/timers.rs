@@ -1,0 +1,87 @@
+//! Everything that happens because an instant has come.
+
+use std::time::Instant;
+
+use super::tasks::{Delayed, End};
+use super::workers::{Life, Why};
+use super::{Action, Core, Recall, State};
+
+impl Core {
+    /// The earliest instant at which `tick` has something to do.
+    pub(crate) fn next_timer(&self) -> Option<Instant> {
+        let starting = self.state < State::Stopping;
+        let workers = self.workers.iter().filter_map(|w| match w.life {
+            Life::Down { start_at } => start_at.filter(|_| starting),
+            Life::Starting { handshake_until } => handshake_until,
+            Life::Ready => [w.head_until, w.front_until].into_iter().flatten().min(),
+            Life::Ending { kill_at, .. } => kill_at,
+        });
+        workers.chain(self.delayed.peek().map(|d| d.at)).min()
+    }
+
+    /// Does what is due.
+    pub(crate) fn tick(&mut self, now: Instant, recall: &mut dyn Recall) {
+        while self.delayed.peek().is_some_and(|d| d.at <= now) {
+            if let Some(Delayed { key, order, .. }) = self.delayed.pop()
+                && self.is_delayed(key, order)
+            {
+                self.enqueue(key, End::Back);
+            }
+        }
+        for index in 0..self.workers.len() {
+            self.check_response(now, index, recall);
+            let worker = &self.workers[index];
+            match worker.life {
+                Life::Starting {
+                    handshake_until: Some(at),
+                } if at <= now => {
+                    self.kill_worker(index, Why::Fault, now);
+                }
+                Life::Ready if worker.head_until.is_some_and(|at| at <= now) => {
+                    self.time_out(now, index, recall);
+                }
+                Life::Ending {
+                    why,
+                    kill_at: Some(at),
+                } if at <= now => {
+                    self.workers[index].life = Life::Ending { why, kill_at: None };
+                    self.actions.push(Action::Kill { worker: index });
+                }
+                Life::Starting { .. } | Life::Ready | Life::Ending { .. } | Life::Down { .. } => {}
+            }
+        }
+    }
+
+    /// The time of the task at the head is up, if it has started: the clock of a task that its worker has not come
+    /// to begins again.
+    fn time_out(&mut self, now: Instant, worker: usize, recall: &mut dyn Recall) {
+        let w = &mut self.workers[worker];
+        w.head_until = None;
+        let Some(head) = w.head().copied() else { return };
+        if recall.has_reached(worker, head.cell, head.id) {
+            self.end_running(now, worker, head.key, Why::TimedOut, recall);
+        } else {
+            let timeout = self
+                .task(head.key)
+                .and_then(|t| t.policy.as_ref())
+                .and_then(|p| p.timeout);
+            self.workers[worker].head_until = timeout.and_then(|t| now.checked_add(t));
+        }
+    }
+
+    /// Ends a worker that should have come to the task at its front by now and has not; what it was sent runs
+    /// elsewhere.
+    fn check_response(&mut self, now: Instant, worker: usize, recall: &mut dyn Recall) {
+        let w = &mut self.workers[worker];
+        if w.life != Life::Ready || w.front_until.is_none_or(|at| at > now) {
+            return;
+        }
+        w.front_until = None;
+        let Some(front) = w.sent.front().copied() else {
+            return;
+        };
+        if !recall.has_reached(worker, front.cell, front.id) {
+            self.fault(now, worker, recall);
+        }
+    }
+}

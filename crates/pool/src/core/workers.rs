@@ -1,0 +1,408 @@
+//! What the core knows of a worker, from its start to its end.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::tasks::{Key, Place};
+use super::{Action, Core, Recall, State, WINDOW_MAX, WINDOW_MIN};
+
+/// Where a worker stands, as others may know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Starting,
+    Idle,
+    Busy,
+    Ending,
+}
+
+/// Why a worker is being ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// It is not needed any more.
+    Leaving,
+    /// Its running task was killed on request.
+    Killed,
+    /// Its running task ran too long.
+    TimedOut,
+    /// The pool was terminated.
+    Terminated,
+    /// It broke the protocol, hung up, or did not finish its handshake in time.
+    Fault,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// No process; one is to be started then. `None`: never again.
+    Down {
+        start_at: Option<Instant>,
+    },
+    /// A process without a completed handshake and initializer.
+    Starting {
+        handshake_until: Option<Instant>,
+    },
+    Ready,
+    /// Being ended: nothing more is sent; KILL comes at the instant.
+    Ending {
+        why: Why,
+        kill_at: Option<Instant>,
+    },
+}
+
+/// A worker that has not come to the next task for this long, while nothing keeps it busy, is stopped or stuck.
+const RESPONSE: Duration = Duration::from_secs(5);
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    pub(super) key: Key,
+    pub(super) id: u64,
+    pub(super) cell: u16,
+    /// Not taken back.
+    pub(super) live: bool,
+    /// It has started for certain, although its answer will not be read.
+    pub(super) started: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) life: Life,
+    /// In the order of sending, which is that of the answers.
+    pub(super) sent: VecDeque<Sent>,
+    pub(super) live_sent: usize,
+    pub(super) sent_bytes: u64,
+    next_cell: u16,
+    /// When the task at the head came to be there.
+    pub(super) head_since: Instant,
+    pub(super) head_until: Option<Instant>,
+    /// When the worker must have come to what is at the front, taken back or not.
+    pub(super) front_until: Option<Instant>,
+    pub(super) window: usize,
+    /// Answers since the window was last looked at.
+    pub(super) answers: usize,
+    pub(super) tasks_done: u64,
+    /// It became ready once.
+    pub(super) was_ready: bool,
+    started_before: bool,
+    /// Starts in a row that the kernel refused.
+    pub(super) refused_starts: u32,
+}
+
+impl Worker {
+    pub(super) fn new(now: Instant) -> Worker {
+        Worker {
+            life: Life::Down { start_at: Some(now) },
+            sent: VecDeque::new(),
+            live_sent: 0,
+            sent_bytes: 0,
+            next_cell: 0,
+            head_since: now,
+            head_until: None,
+            front_until: None,
+            window: WINDOW_MIN,
+            answers: 0,
+            tasks_done: 0,
+            was_ready: false,
+            started_before: false,
+            refused_starts: 0,
+        }
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(self.life, Life::Down { .. })
+    }
+
+    pub(super) fn head(&self) -> Option<&Sent> {
+        self.sent.front().filter(|sent| sent.live)
+    }
+
+    /// How many more tasks it takes. Large arguments are not heaped up at a worker: one ahead is enough to keep
+    /// it busy.
+    pub(super) fn room(&self) -> usize {
+        const AHEAD_BYTES: u64 = 1 << 20;
+        if self.sent_bytes > AHEAD_BYTES {
+            WINDOW_MIN.saturating_sub(self.sent.len())
+        } else {
+            self.window.saturating_sub(self.sent.len())
+        }
+    }
+
+    pub(super) fn push(&mut self, now: Instant, key: Key, id: u64, size: u32) -> u16 {
+        let cell = self.next_cell;
+        self.next_cell = (cell + 1) % WINDOW_MAX as u16;
+        if self.sent.is_empty() {
+            self.head_since = now;
+            self.front_until = now.checked_add(RESPONSE);
+        }
+        self.sent.push_back(Sent {
+            key,
+            id,
+            cell,
+            live: true,
+            started: false,
+        });
+        self.live_sent += 1;
+        self.sent_bytes += u64::from(size);
+        cell
+    }
+
+    /// The task at the head is answered or passed over.
+    pub(super) fn pop_front(&mut self, now: Instant, size: u32) {
+        if let Some(sent) = self.sent.pop_front() {
+            if sent.live {
+                self.live_sent -= 1;
+                self.sent_bytes = self.sent_bytes.saturating_sub(u64::from(size));
+            }
+            self.answers += 1;
+            self.head_since = now;
+            self.head_until = None;
+            self.front_until = if self.sent.is_empty() {
+                None
+            } else {
+                now.checked_add(RESPONSE)
+            };
+        }
+    }
+
+    /// Sizes the window by what came back since the last look: a worker that answered half of it might have
+    /// starved, one that has been at one task for long needs no more than the next one.
+    pub(super) fn size_window(&mut self, now: Instant) {
+        const LONG: Duration = Duration::from_micros(500);
+        if self.answers * 2 >= self.window {
+            self.window = (self.window * 2).min(WINDOW_MAX);
+        } else if self.answers == 0
+            && !self.sent.is_empty()
+            && now.saturating_duration_since(self.head_since) > LONG
+        {
+            self.window = (self.window / 2).max(WINDOW_MIN);
+        }
+        self.answers = 0;
+    }
+}
+
+impl Core {
+    /// Starts a process in every slot whose time has come.
+    pub(super) fn start_due_workers(&mut self, now: Instant) {
+        let wanted = match self.state {
+            State::Running => true,
+            State::Draining => self.live > 0,
+            State::Stopping | State::Closed => false,
+        };
+        for (index, worker) in self.workers.iter_mut().enumerate() {
+            if let Life::Down { start_at: Some(at) } = worker.life
+                && at <= now
+                && wanted
+            {
+                worker.life = Life::Starting {
+                    handshake_until: now.checked_add(self.config.handshake_limit),
+                };
+                self.counts.restarts += u64::from(worker.started_before);
+                worker.started_before = true;
+                worker.was_ready = false;
+                worker.tasks_done = 0;
+                worker.window = WINDOW_MIN;
+                self.actions.push(Action::Spawn { worker: index });
+            }
+        }
+    }
+
+    /// The worker has proved who it is; its initializer may take as long as it likes.
+    pub(crate) fn authenticated(&mut self, worker: usize) {
+        if let Life::Starting { handshake_until } = &mut self.workers[worker].life {
+            *handshake_until = None;
+        }
+    }
+
+    /// The worker's initializer has succeeded. False: it was not expected to say so.
+    pub(crate) fn ready(&mut self, worker: usize) -> bool {
+        let w = &mut self.workers[worker];
+        match w.life {
+            Life::Starting { .. } => {
+                w.life = Life::Ready;
+                w.was_ready = true;
+                self.failed_starts = 0;
+                true
+            }
+            Life::Ending { .. } => true,
+            Life::Ready | Life::Down { .. } => false,
+        }
+    }
+
+    /// The worker broke the protocol: it is not trusted with another byte.
+    pub(crate) fn fault(&mut self, now: Instant, worker: usize, recall: &mut dyn Recall) {
+        for key in self.recall_all(worker, recall).into_iter().rev() {
+            self.requeue(key);
+        }
+        // What could not be taken back has started, and may have been answered behind the bad frame: nobody reads on
+        // to learn it, so it must not be mistaken for a task that may run again.
+        for sent in self.workers[worker].sent.iter_mut().filter(|s| s.live) {
+            sent.started = true;
+        }
+        self.kill_worker(worker, Why::Fault, now);
+    }
+
+    /// The worker's channel ended. A worker that is dying does that just before; one that lives on is ended.
+    pub(crate) fn hung_up(&mut self, now: Instant, worker: usize) {
+        const MOMENT: Duration = Duration::from_secs(1);
+        let w = &mut self.workers[worker];
+        match &mut w.life {
+            Life::Starting { .. } | Life::Ready => {
+                w.life = Life::Ending {
+                    why: Why::Fault,
+                    kill_at: now.checked_add(MOMENT),
+                };
+            }
+            Life::Ending { .. } | Life::Down { .. } => {}
+        }
+    }
+
+    pub(super) fn kill_worker(&mut self, worker: usize, why: Why, _now: Instant) {
+        let w = &mut self.workers[worker];
+        let why = match w.life {
+            Life::Down { .. } => {
+                w.life = Life::Down { start_at: None };
+                return;
+            }
+            // A worker that we end already does not become one that crashed because it also sends rubbish.
+            Life::Ending {
+                why: before @ (Why::Leaving | Why::Killed | Why::TimedOut | Why::Terminated),
+                ..
+            } => before,
+            Life::Starting { .. } | Life::Ready | Life::Ending { why: Why::Fault, .. } => why,
+        };
+        w.life = Life::Ending { why, kill_at: None };
+        self.actions.push(Action::Kill { worker });
+    }
+
+    /// Ends the running task `key` by ending its worker. Everything that was sent behind it is taken back first,
+    /// so that no other task can be on the worker when the signal arrives; if one of those has started, `key` has
+    /// ended and its answer is on the way: then nothing happens. True: the worker is being ended for it.
+    pub(super) fn end_running(
+        &mut self,
+        now: Instant,
+        worker: usize,
+        key: Key,
+        why: Why,
+        recall: &mut dyn Recall,
+    ) -> bool {
+        match self.workers[worker].life {
+            Life::Ready => {}
+            Life::Ending { why: before, .. } => {
+                return self.workers[worker].head().is_some_and(|s| s.key == key) && before == why;
+            }
+            Life::Starting { .. } | Life::Down { .. } => return false,
+        }
+        // Not `key` itself, even if the worker still reads its argument: it would be sent again, and one that takes
+        // longer to send than its timeout allows would never get further.
+        let behind = self.workers[worker].live_sent.saturating_sub(1);
+        for key in self.recall_some(worker, behind, recall).into_iter().rev() {
+            self.requeue(key);
+        }
+        let started: Vec<&_> = self.workers[worker].sent.iter().filter(|s| s.live).collect();
+        let [only] = started[..] else { return false };
+        if only.key != key {
+            return false;
+        }
+        let id = only.id;
+        let kill_at = now.checked_add(self.config.kill_grace);
+        self.workers[worker].life = Life::Ending { why, kill_at };
+        self.actions.push(Action::AskToStop { worker, id });
+        self.actions.push(Action::Terminate { worker });
+        true
+    }
+
+    /// Takes back one task that was sent; false: it has started.
+    pub(super) fn take_back(&mut self, worker: usize, key: Key, recall: &mut dyn Recall) -> bool {
+        let size = self.task(key).map_or(0, |t| t.size);
+        let w = &mut self.workers[worker];
+        let Some(sent) = w.sent.iter_mut().find(|s| s.key == key && s.live) else {
+            return false;
+        };
+        if !recall.recall(worker, sent.cell) {
+            return false;
+        }
+        sent.live = false;
+        w.live_sent -= 1;
+        w.sent_bytes = w.sent_bytes.saturating_sub(u64::from(size));
+        true
+    }
+
+    /// Takes back everything that has not started, newest first (so that the worker, which goes the other way,
+    /// is met once); gives it oldest first. The tasks are nowhere then: the caller puts them somewhere.
+    pub(super) fn recall_all(&mut self, worker: usize, recall: &mut dyn Recall) -> Vec<Key> {
+        self.recall_some(worker, usize::MAX, recall)
+    }
+
+    pub(super) fn recall_some(&mut self, worker: usize, most: usize, recall: &mut dyn Recall) -> Vec<Key> {
+        let live: Vec<Key> = self.workers[worker]
+            .sent
+            .iter()
+            .rev()
+            .filter(|s| s.live)
+            .map(|s| s.key)
+            .collect();
+        let mut taken = Vec::new();
+        for key in live.into_iter().take(most) {
+            // Tasks start in order: behind one that has started there is none that has not.
+            if !self.take_back(worker, key, recall) {
+                break;
+            }
+            taken.push(key);
+        }
+        taken.reverse();
+        taken
+    }
+
+    /// Tells every worker that has nothing to do to leave, for good.
+    pub(super) fn let_workers_leave(&mut self, now: Instant) {
+        for (index, worker) in self.workers.iter_mut().enumerate() {
+            match worker.life {
+                Life::Ready => {
+                    let kill_at = now.checked_add(self.config.kill_grace);
+                    worker.life = Life::Ending {
+                        why: Why::Leaving,
+                        kill_at,
+                    };
+                    self.actions.push(Action::Leave { worker: index });
+                }
+                // It has no task and never will: there is nothing to be orderly about.
+                Life::Starting { .. } => {
+                    worker.life = Life::Ending {
+                        why: Why::Leaving,
+                        kill_at: None,
+                    };
+                    self.actions.push(Action::Kill { worker: index });
+                }
+                Life::Down { .. } => worker.life = Life::Down { start_at: None },
+                Life::Ending { .. } => {}
+            }
+        }
+    }
+
+    /// Tells who waits for the task at a worker's head that it has started, and starts its clock.
+    pub(super) fn announce_head(&mut self, worker: usize) {
+        let Some(&Sent { key, .. }) = self.workers[worker].head() else {
+            return;
+        };
+        let timeout = self
+            .task(key)
+            .and_then(|t| t.policy.as_ref())
+            .and_then(|p| p.timeout);
+        let w = &mut self.workers[worker];
+        w.head_until = timeout.and_then(|t| w.head_since.checked_add(t));
+        debug_assert!(
+            matches!(self.task(key).map(|t| t.place), Some(Place::Sent { worker: at }) if at == worker)
+        );
+        self.actions.push(Action::Started { key });
+    }
+
+    /// Where the worker stands, and how many tasks it has finished.
+    pub(crate) fn standing(&self, worker: usize) -> (Standing, u64) {
+        let w = &self.workers[worker];
+        let standing = match w.life {
+            Life::Down { .. } | Life::Starting { .. } => Standing::Starting,
+            Life::Ready if w.live_sent == 0 => Standing::Idle,
+            Life::Ready => Standing::Busy,
+            Life::Ending { .. } => Standing::Ending,
+        };
+        (standing, w.tasks_done)
+    }
+}

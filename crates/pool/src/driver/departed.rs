@@ -1,0 +1,170 @@
+//! The end of a worker's process: what it left behind is read, its group is ended, then it is reaped.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use pexec_ipc::cells::Stage as TaskStage;
+use pexec_ipc::{process, reap};
+use pexec_proto::Stage;
+
+use super::link::Link;
+use super::{Driver, Source};
+use crate::autopsy::{Autopsy, Exit, Phase, verdict};
+use crate::core::{Departure, Ran};
+use crate::future::slot::Slot;
+
+/// What is known of the worker that ended last in a slot.
+#[derive(Clone, Debug)]
+pub(super) struct Remains {
+    pid: u32,
+    exit: Exit,
+    phase: Phase,
+    cpu_time: Option<Duration>,
+    peak_rss: Option<u64>,
+    tail: String,
+    fault: Option<String>,
+}
+
+impl Driver {
+    /// Deals with the workers that the events say have ended.
+    pub(super) fn find_exits(&mut self, now: Instant, ready: &[Source]) {
+        for source in ready {
+            // The slot may have a new worker since the event: its pidfd has the last word.
+            if let Source::Exit(slot) = *source
+                && self.has_ended(slot)
+            {
+                self.bury(slot, now);
+            }
+        }
+    }
+
+    fn has_ended(&self, slot: usize) -> bool {
+        self.links
+            .0
+            .get(slot)
+            .and_then(Option::as_ref)
+            .is_some_and(|link| readable(&link.pidfd))
+    }
+
+    fn bury(&mut self, slot: usize, now: Instant) {
+        let Some(link) = &self.links.0[slot] else { return };
+        // The zombie keeps its number, and so its group's, from being given to a stranger: signal first, reap then.
+        process::kill_group(link.pid, Signal::SIGKILL);
+        link.cells
+            .groups()
+            .for_each(|group| process::kill_group(group, Signal::SIGKILL));
+        // Answers that were complete before the end count. Whoever could still write is dead by now, and a flood is
+        // bounded by what its socket holds.
+        while !self.read_from(slot, now) && self.has_input(slot) {}
+        let Some(mut link) = self.links.0[slot].take() else {
+            return;
+        };
+        link.stderr.read_rest(&mut self.terminal, &self.shared.watch);
+        let remains = Remains::of(&link);
+        let (running, _) = link.cells.running();
+        let reason = remains.reason();
+        tracing::debug!(pool = %self.shared.name, slot, pid = link.pid, %reason, "worker ended");
+        let departure = Departure {
+            running: (running != 0).then_some(running),
+            reason,
+        };
+        self.remains[slot] = Some(remains);
+        self.core.departed(now, slot, &departure, &mut self.links);
+        // At once, while what is known of this slot is about this worker.
+        self.carry_out(now);
+    }
+
+    fn has_input(&self, slot: usize) -> bool {
+        self.links.0[slot]
+            .as_ref()
+            .is_some_and(|link| readable(&link.socket))
+    }
+
+    /// What is to be said of a task that ended with its worker.
+    pub(super) fn autopsy(&self, task: &Arc<Slot>, ran: Ran) -> Autopsy {
+        let remains = self.remains[ran.worker].clone().unwrap_or_else(Remains::unknown);
+        let verdict = match &remains.fault {
+            Some(fault) => format!("the worker broke the protocol and was ended: {fault}"),
+            None => verdict(remains.exit, &remains.tail, remains.peak_rss),
+        };
+        Autopsy {
+            task: task.name(),
+            pid: remains.pid,
+            slot: ran.worker,
+            attempt: ran.attempt,
+            phase: remains.phase,
+            exit: remains.exit,
+            ran_for: ran.ran_for,
+            cpu_time: remains.cpu_time,
+            peak_rss: remains.peak_rss,
+            output_tail: remains.tail,
+            last_progress: task.progress(),
+            verdict,
+        }
+    }
+}
+
+fn readable(fd: &impl AsFd) -> bool {
+    let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|n| n > 0)
+}
+
+impl Remains {
+    fn unknown() -> Remains {
+        Remains {
+            pid: 0,
+            exit: Exit::Unknown,
+            phase: Phase::Idle,
+            cpu_time: None,
+            peak_rss: None,
+            tail: String::new(),
+            fault: None,
+        }
+    }
+
+    /// Reaps the process, which has ended.
+    fn of(link: &Link) -> Remains {
+        let phase = match (link.stage, link.cells.running().1) {
+            (Stage::Handshake, _) => Phase::Handshake,
+            (Stage::Setup, _) => Phase::Initializing,
+            (Stage::Serving, TaskStage::None) => Phase::Idle,
+            (Stage::Serving, TaskStage::Receiving) => Phase::Receiving,
+            (Stage::Serving, TaskStage::Decoding) => Phase::Decoding,
+            (Stage::Serving, TaskStage::Running) => Phase::Running,
+            (Stage::Serving, TaskStage::Encoding) => Phase::Encoding,
+            (Stage::Serving, TaskStage::Sending) => Phase::Sending,
+        };
+        let mut remains = Remains {
+            pid: link.pid as u32,
+            phase,
+            ..Remains::unknown()
+        };
+        remains.tail = link.stderr.tail();
+        remains.fault.clone_from(&link.fault);
+        // The pidfd says that it has ended, so this does not wait; an error means that somebody else reaped it.
+        if let Ok(Some(reaped)) = reap::reap(link.pid) {
+            remains.exit = match reaped.exit {
+                reap::Exit::Code(code) => Exit::Code(code),
+                reap::Exit::Signal(signal) => Exit::Signal(signal),
+            };
+            remains.cpu_time = Some(reaped.user + reaped.system);
+            remains.peak_rss = Some(reaped.max_rss_bytes);
+        }
+        remains
+    }
+
+    fn reason(&self) -> String {
+        if let Some(fault) = &self.fault {
+            return fault.clone();
+        }
+        let mut text = format!("worker {} ended by {} in {}", self.pid, self.exit, self.phase);
+        if let Some(last) = self.tail.trim_end().lines().last() {
+            text.push_str(": ");
+            text.push_str(last);
+        }
+        text
+    }
+}

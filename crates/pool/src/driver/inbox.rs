@@ -1,0 +1,149 @@
+//! What a worker has sent and nobody has handled: small frames in one buffer, a large body in its own.
+//!
+//! Nothing is allocated on a worker's word alone: a header over the limit is refused before, and a large body's
+//! buffer is zero pages of the kernel until bytes arrive.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use pexec_ipc::socket;
+use pexec_proto::{FrameError, Frames, Header};
+
+/// Bodies over this size go straight from the socket into a buffer of their own.
+const LARGE: usize = 32 << 10;
+const BUFFER: usize = 64 << 10;
+/// How much one worker may make the loop read in a turn, so that a flood leaves the others their turn.
+const TURN: usize = 4 << 20;
+
+/// How far a turn of reading came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    /// All that was there, or the turn's share.
+    Some,
+    /// The end of the stream.
+    End,
+}
+
+pub(super) struct Inbox {
+    buffer: Vec<u8>,
+    filled: usize,
+    limit: u32,
+    large: Option<(Header, Vec<u8>, usize)>,
+}
+
+impl Inbox {
+    /// Refuses bodies over `limit` bytes.
+    pub(super) fn new(limit: u32) -> Inbox {
+        Inbox {
+            buffer: vec![0; BUFFER],
+            filled: 0,
+            limit,
+            large: None,
+        }
+    }
+
+    /// Reads what is there and hands out each whole frame. `handle` is given the inbox's limit to change, and may
+    /// refuse; a large body is given as the vector that it was read into.
+    pub(super) fn read<E: From<FrameError>>(
+        &mut self,
+        socket: &OwnedFd,
+        mut handle: impl FnMut(Header, Received<'_>) -> Result<Option<u32>, E>,
+    ) -> Result<Read, E> {
+        let mut total = 0;
+        while total < TURN {
+            let got = match &mut self.large {
+                Some((_, body, filled)) => socket::receive(socket, &mut body[*filled..]),
+                None => socket::receive(socket, &mut self.buffer[self.filled..]),
+            };
+            let got = match got {
+                Ok(0) => return Ok(Read::End),
+                Ok(got) => got,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Read::Some),
+                // Reset by a peer that died with our bytes unread: the end, like any other.
+                Err(_) => return Ok(Read::End),
+            };
+            total += got;
+            let short = match &mut self.large {
+                Some((header, body, filled)) => {
+                    *filled += got;
+                    let short = *filled < body.len();
+                    if !short {
+                        let header = *header;
+                        if let Some((_, body, _)) = self.large.take()
+                            && let Some(limit) = handle(header, Received::Owned(body))?
+                        {
+                            self.limit = limit;
+                        }
+                    }
+                    short
+                }
+                None => {
+                    self.filled += got;
+                    let short = self.filled < self.buffer.len();
+                    self.hand_out(&mut handle)?;
+                    short && self.large.is_none()
+                }
+            };
+            // A short read means that nothing is left, most of the time; poll says if that was wrong.
+            if short {
+                return Ok(Read::Some);
+            }
+        }
+        Ok(Read::Some)
+    }
+
+    fn hand_out<E: From<FrameError>>(
+        &mut self,
+        handle: &mut impl FnMut(Header, Received<'_>) -> Result<Option<u32>, E>,
+    ) -> Result<(), E> {
+        let mut used = 0;
+        loop {
+            let mut frames = Frames::new(&self.buffer[used..self.filled], self.limit);
+            let Some(frame) = frames.next() else {
+                // Not whole. A large one gets its own buffer as soon as its header is there.
+                if let Some(header) = frames.pending()?
+                    && header.len as usize > LARGE
+                {
+                    let start = used + pexec_proto::HEADER_LEN;
+                    let here = self.filled - start;
+                    let mut body = vec![0; header.len as usize];
+                    body[..here].copy_from_slice(&self.buffer[start..self.filled]);
+                    self.large = Some((header, body, here));
+                    self.filled = 0;
+                    return Ok(());
+                }
+                break;
+            };
+            let frame = frame?;
+            used += frame.header.frame_len();
+            if let Some(limit) = handle(frame.header, Received::Slice(frame.body))? {
+                self.limit = limit;
+            }
+        }
+        self.buffer.copy_within(used..self.filled, 0);
+        self.filled -= used;
+        Ok(())
+    }
+}
+
+/// A frame's body, in the reader's buffer or in its own.
+pub(super) enum Received<'a> {
+    Slice(&'a [u8]),
+    Owned(Vec<u8>),
+}
+
+impl Received<'_> {
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Received::Slice(bytes) => bytes,
+            Received::Owned(bytes) => bytes,
+        }
+    }
+
+    pub(super) fn into_vec(self) -> Vec<u8> {
+        match self {
+            Received::Slice(bytes) => bytes.to_vec(),
+            Received::Owned(bytes) => bytes,
+        }
+    }
+}

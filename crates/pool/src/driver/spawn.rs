@@ -1,0 +1,121 @@
+//! Starting a worker: its channel with everything it needs already inside, then the process.
+
+use std::io::{self, IoSlice};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use nix::sys::signal::Signal;
+use pexec_ipc::cells::Cells;
+use pexec_ipc::process::{EnvChange, Respawn};
+use pexec_ipc::{process, reap, socket};
+use pexec_proto::handshake::MAX_HANDSHAKE_BODY;
+use pexec_proto::{BuildId, Handshake, Hello, Key, Setup, Stage};
+
+use super::inbox::Inbox;
+use super::link::Link;
+use super::outbox::Outbox;
+use super::stderr::Stderr;
+use super::watch::{Source, Watch};
+use crate::entry::WORKER_VAR;
+use crate::preamble;
+
+/// How the workers of a pool are started.
+pub(crate) struct Launch {
+    pub(crate) pool: String,
+    pub(crate) build: BuildId,
+    pub(crate) env: Vec<EnvChange>,
+    pub(crate) dir: Option<PathBuf>,
+    pub(crate) depth: u32,
+    pub(crate) max_message: u64,
+    /// The initializer's call: reference and argument.
+    pub(crate) initializer: Option<Vec<u8>>,
+}
+
+impl Launch {
+    /// What the worker is told once it has proved itself.
+    pub(super) fn setup(&self, slot: usize, generation: u64) -> Setup {
+        Setup {
+            slot: slot as u32,
+            generation,
+            pool: self.pool.clone(),
+            max_message: self.max_message,
+            depth: self.depth,
+            initializer: self.initializer.clone(),
+        }
+    }
+
+    /// The environment: the user's changes, then ours, so that no `env_clear` takes them away.
+    pub(crate) fn environment(user: Vec<EnvChange>) -> Vec<EnvChange> {
+        let mut env = user;
+        env.push(EnvChange::Set(WORKER_VAR.into(), "1".into()));
+        env
+    }
+
+    /// Starts a worker in this slot.
+    pub(super) fn start(
+        &self,
+        slot: usize,
+        generation: u64,
+        now: Instant,
+        watch: &Watch,
+    ) -> io::Result<Link> {
+        let (ours, theirs) = socket::pair()?;
+        let (lifeline_end, lifeline) = io::pipe()?;
+        let (stderr, stderr_end) = io::pipe()?;
+        let cells = Cells::create()?;
+        let key = Key::from_bytes(preamble::random()?);
+        preamble::send(
+            &ours,
+            &key,
+            (slot as u32, generation),
+            &lifeline_end.into(),
+            &cells,
+        )?;
+        let hello = Hello {
+            build: self.build,
+            max_message: self.max_message,
+            slot: slot as u32,
+            generation,
+            pid: std::process::id(),
+            nonce: preamble::random()?,
+        };
+        // The greeting lies ready before the worker exists, which saves it one wait.
+        let (handshake, greeting) = Handshake::supervisor(&key, hello);
+        socket::send(&ours, &[IoSlice::new(&greeting)])?;
+        socket::set_nonblocking(&ours, true)?;
+        socket::set_nonblocking(&stderr, true)?;
+        let title = format!("pexec-worker:{}:{slot}", self.pool);
+        let respawn = Respawn {
+            title: &title,
+            env: &self.env,
+            dir: self.dir.as_ref(),
+            stdin: theirs,
+            stderr: stderr_end.into(),
+        };
+        // Before there is a process: whatever fails until here leaves nothing behind.
+        watch.add(&ours, Source::Channel(slot))?;
+        watch.add(&stderr, Source::Stderr(slot))?;
+        let process::Child { pid, pidfd } = respawn.start()?;
+        if let Err(error) = watch.add(&pidfd, Source::Exit(slot)) {
+            process::kill_group(pid, Signal::SIGKILL);
+            let _ = reap::reap_blocking(pid);
+            return Err(error);
+        }
+        Ok(Link {
+            pid,
+            pidfd,
+            socket: ours,
+            lifeline: lifeline.into(),
+            cells,
+            stage: Stage::Handshake,
+            handshake: Some(handshake),
+            inbox: Inbox::new(MAX_HANDSHAKE_BODY),
+            outbox: Outbox::default(),
+            stderr: Stderr::new(stderr.into()),
+            hung_up: false,
+            wants_room: false,
+            fault: None,
+            started: now,
+        })
+    }
+}

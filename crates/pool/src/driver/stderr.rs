@@ -1,0 +1,161 @@
+//! The workers' standard error: its last 4 KiB are kept for an autopsy, all of it goes on to our own.
+//!
+//! Our own standard error may be a pipe that nobody reads or a terminal that is stopped. The loop must not stand
+//! still with it, so it writes only what fits at once, and reads no more from a worker while something waits:
+//! whoever floods is held back at its own pipe.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::watch::{Source, Watch};
+
+/// How much of the end is kept.
+pub(super) const TAIL: usize = 4096;
+/// A pipe that is ready takes this much without blocking (POSIX's PIPE_BUF on Linux).
+const PIECE: usize = 4096;
+
+/// Our own standard error.
+#[derive(Default)]
+pub(super) struct Terminal {
+    waiting: VecDeque<u8>,
+    /// The watch reports when it takes bytes.
+    watched: bool,
+    dead: bool,
+}
+
+impl Terminal {
+    fn fd() -> BorrowedFd<'static> {
+        // Standard error lives as long as the process; one that was closed gives EBADF on use, handled below.
+        static STDERR: std::sync::LazyLock<io::Stderr> = std::sync::LazyLock::new(io::stderr);
+        STDERR.as_fd()
+    }
+
+    fn is_blocked(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    fn write(&mut self, bytes: &[u8], watch: &Watch) {
+        if !self.dead {
+            self.waiting.extend(bytes);
+            self.flush(watch);
+        }
+    }
+
+    /// Writes as much as can be written without waiting.
+    pub(super) fn flush(&mut self, watch: &Watch) {
+        while !self.waiting.is_empty() && !self.dead {
+            let mut fds = [PollFd::new(Self::fd(), PollFlags::POLLOUT)];
+            match poll(&mut fds, PollTimeout::ZERO) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(_) => self.give_up(),
+            }
+            let (front, _) = self.waiting.as_slices();
+            let piece = &front[..front.len().min(PIECE)];
+            match nix::unistd::write(Self::fd(), piece) {
+                Ok(n) => drop(self.waiting.drain(..n)),
+                Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EINTR) => break,
+                Err(_) => self.give_up(),
+            }
+        }
+        if self.is_blocked() && !self.watched {
+            // A regular file cannot be watched, and is never full in this sense either.
+            match watch.add_writable(&Self::fd(), Source::Terminal) {
+                Ok(()) => self.watched = true,
+                Err(_) => self.give_up(),
+            }
+        } else if !self.is_blocked() && self.watched {
+            self.watched = false;
+            watch.remove(&Self::fd());
+        }
+    }
+
+    /// Nobody will ever read it: closed, or its reader is gone. The tails are kept all the same.
+    fn give_up(&mut self) {
+        self.dead = true;
+        self.waiting.clear();
+    }
+}
+
+/// One worker's standard error.
+pub(super) struct Stderr {
+    pipe: Option<OwnedFd>,
+    tail: VecDeque<u8>,
+    /// Not watched, because our own is behind.
+    paused: bool,
+}
+
+impl Stderr {
+    /// `pipe` does not block, and is watched.
+    pub(super) fn new(pipe: OwnedFd) -> Stderr {
+        Stderr {
+            pipe: Some(pipe),
+            tail: VecDeque::new(),
+            paused: false,
+        }
+    }
+
+    /// Reads what is there, unless the terminal is behind.
+    pub(super) fn read(&mut self, terminal: &mut Terminal, watch: &Watch) {
+        if !terminal.is_blocked() {
+            self.drain(terminal, watch, 16);
+        }
+        if terminal.is_blocked()
+            && !self.paused
+            && let Some(pipe) = &self.pipe
+        {
+            self.paused = true;
+            watch.remove(pipe);
+        }
+    }
+
+    /// The terminal has caught up, perhaps.
+    pub(super) fn resume(&mut self, slot: usize, terminal: &mut Terminal, watch: &Watch) {
+        if self.paused
+            && !terminal.is_blocked()
+            && let Some(pipe) = &self.pipe
+        {
+            self.paused = watch.add(pipe, Source::Stderr(slot)).is_err();
+        }
+    }
+
+    /// Reads what a worker that has ended has left. A descendant that keeps writing does not keep us here.
+    pub(super) fn read_rest(&mut self, terminal: &mut Terminal, watch: &Watch) {
+        self.drain(terminal, watch, 64);
+        self.pipe = None;
+    }
+
+    fn drain(&mut self, terminal: &mut Terminal, watch: &Watch, reads: usize) {
+        let mut buffer = [0; PIECE];
+        for _ in 0..reads {
+            let Some(pipe) = &self.pipe else { return };
+            match nix::unistd::read(pipe, &mut buffer) {
+                Ok(0) => self.pipe = None,
+                Ok(n) => {
+                    let bytes = &buffer[..n];
+                    self.tail.extend(bytes);
+                    let over = self.tail.len().saturating_sub(TAIL);
+                    self.tail.drain(..over);
+                    terminal.write(bytes, watch);
+                }
+                Err(nix::errno::Errno::EINTR) => {}
+                Err(nix::errno::Errno::EAGAIN) => return,
+                Err(_) => self.pipe = None,
+            }
+        }
+    }
+
+    /// The last of what it said; a character that was cut in two at the start is left out.
+    pub(super) fn tail(&self) -> String {
+        let bytes: Vec<u8> = self.tail.iter().copied().collect();
+        let cut = if bytes.len() == TAIL {
+            bytes.iter().take(3).take_while(|&&b| b & 0xC0 == 0x80).count()
+        } else {
+            0
+        };
+        String::from_utf8_lossy(&bytes[cut..]).into_owned()
+    }
+}

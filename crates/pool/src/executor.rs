@@ -1,0 +1,218 @@
+//! The verbs: what every executor can do with a function and its argument.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use crate::core::Retry;
+use crate::error::TrySubmitError;
+use crate::function::{Payload, TaskFn};
+use crate::future::TaskFuture;
+use crate::map::{Map, MapUnordered};
+use crate::options::TaskOptions;
+
+/// What to do when the queue is at its capacity.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Wait for room; a refusal arrives in the future.
+    Wait,
+    /// Give the argument back.
+    Try,
+}
+
+/// Something that runs tasks: worker processes ([`ProcessPool`](crate::ProcessPool)), threads
+/// ([`ThreadPool`](crate::ThreadPool)) or the caller itself ([`Inline`](crate::Inline)).
+///
+/// A task is a capture-free function and one argument: `()` for a function of no argument, the value for one,
+/// a tuple for two to six. Generic code takes `&impl Executor`.
+///
+/// ```
+/// use pexec::{Executor, TaskError};
+///
+/// fn pow(base: u64, exponent: u32) -> u64 {
+///     base.pow(exponent)
+/// }
+///
+/// fn powers(executor: &impl Executor) -> Result<u64, TaskError> {
+///     let one = executor.submit(pow, (5, 3));
+///     let many = executor.map(pow, [(2, 2), (2, 3)]);
+///     let sum = many.collect::<Result<Vec<u64>, _>>()?.iter().sum::<u64>();
+///     Ok(one.result()? + sum)
+/// }
+///
+/// assert_eq!(powers(&pexec::Inline::new()).unwrap(), 125 + 4 + 8);
+/// ```
+pub trait Executor {
+    /// Accepts a task; what the other verbs are made of.
+    #[doc(hidden)]
+    fn start<F, A, R, M>(
+        &self,
+        f: F,
+        arg: A,
+        options: TaskOptions,
+        admission: Admission,
+    ) -> Result<TaskFuture<R>, TrySubmitError<A>>
+    where
+        F: TaskFn<A, R, M>,
+        A: Payload,
+        R: Payload,
+        M: 'static;
+
+    /// How many tasks can run at once, about; sizes the look-ahead of maps.
+    #[doc(hidden)]
+    fn width(&self) -> usize;
+
+    /// Submits `f(arg)`. Infallible: a refusal (a closed or broken pool, an argument that cannot be serialised or
+    /// is too large) arrives in the future. Blocks while a bounded queue is full.
+    fn submit<F, A, R, M>(&self, f: F, arg: A) -> TaskFuture<R>
+    where
+        F: TaskFn<A, R, M>,
+        A: Payload,
+        R: Payload,
+        M: 'static,
+    {
+        self.task(f, arg).submit()
+    }
+
+    /// Like [`submit`](Executor::submit), without waiting.
+    ///
+    /// # Errors
+    ///
+    /// Gives the argument back when the queue is full or the executor closed or broken.
+    fn try_submit<F, A, R, M>(&self, f: F, arg: A) -> Result<TaskFuture<R>, TrySubmitError<A>>
+    where
+        F: TaskFn<A, R, M>,
+        A: Payload,
+        R: Payload,
+        M: 'static,
+    {
+        self.task(f, arg).try_submit()
+    }
+
+    /// A task with options: set them, then `.submit()` or `.try_submit()`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use pexec::{Executor, Inline};
+    /// let future = Inline::new().task(|x: i32| -x, 7).label("negate").timeout(Duration::from_secs(5)).submit();
+    /// assert_eq!(future.label(), Some("negate"));
+    /// assert_eq!(future.result().unwrap(), -7);
+    /// ```
+    fn task<F, A, R, M>(&self, f: F, arg: A) -> TaskBuilder<'_, Self, F, A, R, M>
+    where
+        F: TaskFn<A, R, M>,
+        A: Payload,
+        R: Payload,
+        M: 'static,
+    {
+        TaskBuilder {
+            executor: self,
+            f,
+            arg,
+            options: TaskOptions::default(),
+            types: PhantomData,
+        }
+    }
+
+    /// Runs `f` on every input and gives the results in the order of the inputs. Lazy: nothing is pulled before
+    /// the first `next()`, and only a bounded number of inputs ahead of the results.
+    fn map<'a, F, A, R, M, I>(&'a self, f: F, inputs: I) -> Map<'a, R>
+    where
+        F: TaskFn<A, R, M>,
+        A: Payload,
+        R: Payload,
+        M: 'static,
+        I: IntoIterator<Item = A>,
+        I::IntoIter: 'a,
+    {
+        let mut inputs = inputs.into_iter();
+        Map::new(
+            self.width(),
+            Box::new(move || Some(self.submit(f, inputs.next()?))),
+        )
+    }
+
+    /// Like [`map`](Executor::map), giving `(index, result)` pairs in the order in which the tasks end.
+    fn map_unordered<'a, F, A, R, M, I>(&'a self, f: F, inputs: I) -> MapUnordered<'a, R>
+    where
+        F: TaskFn<A, R, M>,
+        A: Payload,
+        R: Payload,
+        M: 'static,
+        I: IntoIterator<Item = A>,
+        I::IntoIter: 'a,
+    {
+        let mut inputs = inputs.into_iter();
+        MapUnordered::new(
+            self.width(),
+            Box::new(move || Some(self.submit(f, inputs.next()?))),
+        )
+    }
+}
+
+/// A task that has not been submitted; see [`Executor::task`].
+#[must_use = "a task does nothing until it is submitted"]
+pub struct TaskBuilder<'a, E: ?Sized, F, A, R, M> {
+    executor: &'a E,
+    f: F,
+    arg: A,
+    options: TaskOptions,
+    types: PhantomData<fn() -> (R, M)>,
+}
+
+impl<E, F, A, R, M> TaskBuilder<'_, E, F, A, R, M>
+where
+    E: Executor + ?Sized,
+    F: TaskFn<A, R, M>,
+    A: Payload,
+    R: Payload,
+    M: 'static,
+{
+    /// What people call the task: it stands in its errors and events.
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.options.label = Some(label.into().into_boxed_str());
+        self
+    }
+
+    /// Ends the task when it has run this long, from the start of its execution, instead of the pool's
+    /// `task_timeout`. Zero means no timeout. Needs a process: threads and inline tasks cannot be ended.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+
+    /// Runs the task again as this says, instead of the pool's `retry`. Needs a process pool.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.options.retry = Some(retry);
+        self
+    }
+
+    /// Called with what the task sends by [`task::emit`](crate::task::emit) while it runs: in order, before its
+    /// outcome. In a process pool it is called on the pool's own thread, so it must be quick; while it blocks, the
+    /// pool stands still, which is also how a flood is held back.
+    pub fn on_emit(mut self, on_emit: impl Fn(&[u8]) + Send + Sync + 'static) -> Self {
+        self.options.on_emit = Some(Box::new(on_emit));
+        self
+    }
+
+    /// See [`Executor::submit`].
+    pub fn submit(self) -> TaskFuture<R> {
+        match self
+            .executor
+            .start(self.f, self.arg, self.options, Admission::Wait)
+        {
+            Ok(future) => future,
+            Err(TrySubmitError::Full(_) | TrySubmitError::Closed(_)) => crate::inline::refused(),
+        }
+    }
+
+    /// See [`Executor::try_submit`].
+    ///
+    /// # Errors
+    ///
+    /// Gives the argument back when the queue is full or the executor closed or broken.
+    pub fn try_submit(self) -> Result<TaskFuture<R>, TrySubmitError<A>> {
+        self.executor
+            .start(self.f, self.arg, self.options, Admission::Try)
+    }
+}

@@ -1,0 +1,345 @@
+//! Which function a task runs: a capture-free function becomes a reference that another process of the same
+//! build can follow, and is checked there before it is called.
+//!
+//! The reference is the distance from an anchor to a static descriptor, not to code: release builds merge
+//! equal functions, and a descriptor carries a magic number and a type that a wrong address does not have.
+//!
+//! `unsafe` lives here (with the shared cells of `pexec-ipc`): one conjures the zero-sized function, one reads
+//! the descriptor at a checked address. Both say why they are sound.
+#![allow(unsafe_code)]
+
+use std::any::{Any, TypeId};
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+
+use pexec_proto::codec;
+use pexec_proto::message::FunctionRef;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::panics;
+
+/// What can be a task's argument or result: serialisable both ways, movable between threads, owned.
+pub trait Payload: Serialize + DeserializeOwned + Send + 'static {}
+impl<T: Serialize + DeserializeOwned + Send + 'static> Payload for T {}
+
+/// A function item or a closure that captures nothing, callable with the argument `A`.
+///
+/// Implemented for every such function of no argument (`A = ()`), one argument (`A` itself) and two to six
+/// arguments (`A` a tuple). `M` tells the arities apart and is always inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a task for an argument of type `{A}`",
+    label = "not a task function for this argument",
+    note = "a task is a function or a closure that captures nothing and is `Copy + Send + Sync + 'static`",
+    note = "pass `()` for no argument, the value for one, and a tuple for two to six"
+)]
+pub trait TaskFn<A, R, M>: Copy + Send + Sync + 'static {
+    /// Calls it.
+    #[doc(hidden)]
+    fn call(self, arg: A) -> R;
+}
+
+macro_rules! arity {
+    ($marker:ident; $($arg:ident $ty:ident),*; $pattern:pat => $tuple:ty) => {
+        /// Marks a number of arguments; see [`TaskFn`].
+        #[doc(hidden)]
+        pub struct $marker;
+        impl<Func, Out, $($ty),*> TaskFn<$tuple, Out, $marker> for Func
+        where
+            Func: Fn($($ty),*) -> Out + Copy + Send + Sync + 'static,
+        {
+            fn call(self, $pattern: $tuple) -> Out {
+                self($($arg),*)
+            }
+        }
+    };
+}
+
+arity!(Arity0; ; () => ());
+arity!(Arity1; a A; a => A);
+arity!(Arity2; a A, b B; (a, b) => (A, B));
+arity!(Arity3; a A, b B, c C; (a, b, c) => (A, B, C));
+arity!(Arity4; a A, b B, c C, d D; (a, b, c, d) => (A, B, C, D));
+arity!(Arity5; a A, b B, c C, d D, e E; (a, b, c, d, e) => (A, B, C, D, E));
+arity!(Arity6; a A, b B, c C, d D, e E, g G; (a, b, c, d, e, g) => (A, B, C, D, E, G));
+
+/// How running an encoded call went, apart from panics, which unwind through the thunk.
+pub(crate) enum ThunkError {
+    Decode(String),
+    Encode(String),
+}
+
+/// Told by the thunk as it passes from one stage of a task to the next.
+pub(crate) trait Stages {
+    fn running(&mut self);
+    fn encoding(&mut self);
+    /// The result is encoded as a whole, behind whatever `out` began with.
+    fn encoded(&mut self, out: &mut Vec<u8>);
+}
+
+type Thunk = fn(&[u8], &mut Vec<u8>, &mut dyn Stages) -> Result<(), ThunkError>;
+/// Runs an initializer: the value that it leaves behind, or the text of why there is none.
+type Keep = fn(&[u8]) -> Result<Box<dyn Any>, String>;
+
+/// A function as it stands in the binary.
+#[repr(C)]
+pub(crate) struct Descriptor {
+    magic: u64,
+    identity: TypeId,
+    thunk: Thunk,
+    type_name: fn() -> &'static str,
+    keep: Option<Keep>,
+}
+
+const MAGIC: u64 = u64::from_le_bytes(*b"pexec\x01fn");
+
+struct Describe<F, A, R, M>(PhantomData<(F, A, R, M)>);
+
+impl<F, A, R, M> Describe<F, A, R, M>
+where
+    F: TaskFn<A, R, M>,
+    A: Payload,
+    R: Payload,
+    M: 'static,
+{
+    const DESCRIPTOR: &'static Descriptor = &Descriptor {
+        magic: MAGIC,
+        identity: TypeId::of::<(F, A, R)>(),
+        thunk: thunk::<F, A, R, M>,
+        type_name: std::any::type_name::<F>,
+        keep: None,
+    };
+}
+
+/// The same for functions whose value stays in the worker (an initializer's): it need not be serialisable.
+struct DescribeKeep<F, A, T, M>(PhantomData<(F, A, T, M)>);
+
+impl<F, A, T, M> DescribeKeep<F, A, T, M>
+where
+    F: TaskFn<A, T, M>,
+    A: Payload,
+    T: 'static,
+    M: 'static,
+{
+    const DESCRIPTOR: &'static Descriptor = &Descriptor {
+        magic: MAGIC,
+        identity: TypeId::of::<(F, A, T)>(),
+        thunk: refuse_as_task,
+        type_name: std::any::type_name::<F>,
+        keep: Some(|arg| Ok(Box::new(conjure::<F>().call(decode_argument::<A>(arg)?)))),
+    };
+}
+
+/// The same for initializers that can fail.
+struct DescribeTryKeep<F, A, T, E, M>(PhantomData<(F, A, T, E, M)>);
+
+impl<F, A, T, E, M> DescribeTryKeep<F, A, T, E, M>
+where
+    F: TaskFn<A, Result<T, E>, M>,
+    A: Payload,
+    T: 'static,
+    E: std::fmt::Display + 'static,
+    M: 'static,
+{
+    const DESCRIPTOR: &'static Descriptor = &Descriptor {
+        magic: MAGIC,
+        identity: TypeId::of::<(F, A, T, E)>(),
+        thunk: refuse_as_task,
+        type_name: std::any::type_name::<F>,
+        keep: Some(|arg| match conjure::<F>().call(decode_argument::<A>(arg)?) {
+            Ok(value) => Ok(Box::new(value)),
+            Err(error) => Err(error.to_string()),
+        }),
+    };
+}
+
+fn refuse_as_task(_: &[u8], _: &mut Vec<u8>, _: &mut dyn Stages) -> Result<(), ThunkError> {
+    Err(ThunkError::Decode("an initializer is not a task".to_owned()))
+}
+
+fn decode_argument<A: Payload>(arg: &[u8]) -> Result<A, String> {
+    codec::decode(arg).map_err(|e| format!("its argument {}", describe::<A>(&e)))
+}
+
+/// Refuses at build time whatever is not zero-sized; the message is what the compiler prints.
+struct NoCaptures<F>(PhantomData<F>);
+
+impl<F> NoCaptures<F> {
+    const CHECK: () = assert!(
+        size_of::<F>() == 0,
+        "a pexec task must be a function or a closure that captures nothing: pass what it needs as its argument \
+         (function pointers are refused as well: name the function itself)"
+    );
+}
+
+/// Conjures the function value: it has no bytes, so there is nothing to send.
+fn conjure<F: Copy + Send + Sync + 'static>() -> F {
+    const { NoCaptures::<F>::CHECK };
+    // SAFETY: `F` is zero-sized (asserted just above, when this is compiled) and `Copy`, so every value of it is
+    // the same no bytes. Whoever gets here was given such a value in the submitting process of the same build.
+    unsafe { std::ptr::NonNull::<F>::dangling().read() }
+}
+
+fn thunk<F, A, R, M>(arg: &[u8], out: &mut Vec<u8>, stages: &mut dyn Stages) -> Result<(), ThunkError>
+where
+    F: TaskFn<A, R, M>,
+    A: Payload,
+    R: Payload,
+{
+    let arg = match panics::catch(|| codec::decode::<A>(arg)) {
+        Ok(decoded) => decoded.map_err(|e| ThunkError::Decode(describe::<A>(&e)))?,
+        Err(panic) => {
+            return Err(ThunkError::Decode(describe::<A>(&format!(
+                "its Deserialize panicked: {panic}"
+            ))));
+        }
+    };
+    stages.running();
+    let result = conjure::<F>().call(arg);
+    stages.encoding();
+    match panics::catch(|| codec::encode(&result, out)) {
+        Ok(encoded) => encoded.map_err(|e| ThunkError::Encode(describe::<R>(&e)))?,
+        Err(panic) => {
+            return Err(ThunkError::Encode(describe::<R>(&format!(
+                "its Serialize panicked: {panic}"
+            ))));
+        }
+    }
+    // The answer is out before the result's destructor runs: a crash there is the worker's alone.
+    stages.encoded(out);
+    Ok(())
+}
+
+fn describe<T>(error: &dyn std::fmt::Display) -> String {
+    format!("of type `{}`: {error}", std::any::type_name::<T>())
+}
+
+fn hash_of(identity: TypeId) -> u64 {
+    #[derive(Default)]
+    struct Fold(u64);
+    impl Hasher for Fold {
+        fn finish(&self) -> u64 {
+            self.0
+        }
+        fn write(&mut self, bytes: &[u8]) {
+            for &b in bytes {
+                self.0 = (self.0 ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3);
+            }
+        }
+    }
+    let mut fold = Fold::default();
+    identity.hash(&mut fold);
+    fold.finish()
+}
+
+/// The point that distances are measured from: in the same object as every descriptor of a statically linked
+/// program, and never moved relative to them.
+static ANCHOR: Descriptor = Descriptor {
+    magic: !MAGIC,
+    identity: TypeId::of::<()>(),
+    thunk: refuse_as_task,
+    type_name: || "anchor",
+    keep: None,
+};
+
+impl Descriptor {
+    fn reference(&'static self) -> FunctionRef {
+        let here = std::ptr::from_ref(self).addr();
+        let anchor = std::ptr::from_ref(&ANCHOR).addr();
+        FunctionRef {
+            offset: (here as i64).wrapping_sub(anchor as i64),
+            type_hash: hash_of(self.identity),
+        }
+    }
+
+    /// The descriptor that another process of this build meant.
+    ///
+    /// # Errors
+    ///
+    /// Says why the reference cannot be one, for anything but a descriptor of the wanted type in this program.
+    pub(crate) fn resolve(reference: FunctionRef) -> Result<&'static Descriptor, String> {
+        let anchor = std::ptr::from_ref(&ANCHOR);
+        let address = (anchor.addr() as i64).wrapping_add(reference.offset) as usize;
+        if !address.is_multiple_of(align_of::<Descriptor>()) {
+            return Err("the function reference is not aligned".to_owned());
+        }
+        if !pexec_ipc::image::is_constant_data(anchor.addr(), address, size_of::<Descriptor>()) {
+            return Err("the function reference points outside this program's constant data".to_owned());
+        }
+        let found = anchor.with_addr(address);
+        // SAFETY: the bytes are mapped, readable, never written after start-up and not code (checked by
+        // `is_constant_data`), and aligned. The magic number comes first (`repr(C)`), and any bytes are a `u64`.
+        let magic = unsafe { found.cast::<u64>().read() };
+        if magic != MAGIC {
+            return Err("the function reference does not point at a task of this program".to_owned());
+        }
+        // SAFETY: as above; beyond that, bytes that begin with the magic number and are aligned in constant data of
+        // this very build are a `Descriptor`, because nothing else in it contains that number in such a place: the
+        // number is written only inside descriptors (the code that compares it is not in constant data).
+        let found = unsafe { &*found };
+        if hash_of(found.identity) != reference.type_hash {
+            return Err(format!(
+                "the function reference points at `{}`, of another type",
+                (found.type_name)()
+            ));
+        }
+        Ok(found)
+    }
+
+    /// Runs the task on its encoded argument; the encoded result is appended to `out`.
+    pub(crate) fn run(
+        &self,
+        arg: &[u8],
+        out: &mut Vec<u8>,
+        stages: &mut dyn Stages,
+    ) -> Result<(), ThunkError> {
+        (self.thunk)(arg, out, stages)
+    }
+
+    /// Runs an initializer on its encoded argument.
+    pub(crate) fn run_keep(&self, arg: &[u8]) -> Result<Box<dyn Any>, String> {
+        match self.keep {
+            Some(keep) => keep(arg),
+            None => Err(format!("`{}` is not an initializer", (self.type_name)())),
+        }
+    }
+}
+
+/// The reference to `F` as a task.
+pub(crate) fn task_reference<F, A, R, M>() -> FunctionRef
+where
+    F: TaskFn<A, R, M>,
+    A: Payload,
+    R: Payload,
+    M: 'static,
+{
+    Describe::<F, A, R, M>::DESCRIPTOR.reference()
+}
+
+/// The reference to `F` as an initializer.
+pub(crate) fn initializer_reference<F, A, T, M>() -> FunctionRef
+where
+    F: TaskFn<A, T, M>,
+    A: Payload,
+    T: 'static,
+    M: 'static,
+{
+    DescribeKeep::<F, A, T, M>::DESCRIPTOR.reference()
+}
+
+/// The reference to `F` as an initializer that can fail.
+pub(crate) fn try_initializer_reference<F, A, T, E, M>() -> FunctionRef
+where
+    F: TaskFn<A, Result<T, E>, M>,
+    A: Payload,
+    T: 'static,
+    E: std::fmt::Display + 'static,
+    M: 'static,
+{
+    DescribeTryKeep::<F, A, T, E, M>::DESCRIPTOR.reference()
+}
+
+/// Fails the build for a function value that has bytes.
+pub(crate) const fn assert_no_captures<F>() {
+    const { NoCaptures::<F>::CHECK };
+}

@@ -1,0 +1,216 @@
+//! The pool of worker processes: its handle.
+
+pub(crate) mod builder;
+pub(crate) mod info;
+pub(crate) mod lead;
+pub(crate) mod shared;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pexec_proto::codec;
+
+pub use builder::ProcessPoolBuilder;
+pub use info::{PoolStats, WorkerInfo, WorkerState};
+use shared::{Command, NewTask, Pushed, Shared};
+
+use crate::core::{Policy, Retry};
+use crate::error::{BuildError, Side, TaskError, TrySubmitError};
+use crate::executor::{Admission, Executor};
+use crate::function::{Payload, TaskFn, assert_no_captures, task_reference};
+use crate::future::TaskFuture;
+use crate::future::slot::{Control, Slot};
+use crate::ids::next_task_id;
+use crate::options::TaskOptions;
+
+/// Runs tasks in worker processes. A task that crashes, hangs or is killed costs nobody else anything, and no
+/// worker outlives the process that built the pool, however that process ends.
+///
+/// Dropping the pool finishes everything that was submitted, like Python's `with`; while panicking it
+/// terminates instead. All methods take `&self`, are idempotent, and may be called from any thread, an `on_done`
+/// callback included.
+///
+/// ```no_run
+/// use pexec::{Executor, ProcessPool, TaskError};
+///
+/// fn parse_in_c(_input: Vec<u8>) -> u32 {
+///     std::process::abort() // what C libraries do
+/// }
+///
+/// # fn work() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = ProcessPool::builder().workers(4).name("thumbs").build()?;
+/// let bad = pool.submit(parse_in_c, vec![0xff]);
+/// let good = pool.submit(|a: u64, b: u64| a + b, (1, 2));
+/// if let Err(TaskError::Crashed(autopsy)) = bad.result() {
+///     eprintln!("{autopsy}");
+/// }
+/// assert_eq!(good.result()?, 3);
+/// # Ok(()) }
+/// ```
+pub struct ProcessPool {
+    shared: Arc<Shared>,
+    workers: usize,
+    task_timeout: Option<Duration>,
+    retry: Option<Retry>,
+}
+
+impl ProcessPool {
+    /// One worker per CPU that this process may use (affinity and cgroup quota respected).
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::NotInitialized`] if [`init`](crate::init) did not run; [`BuildError::Start`] if no worker can be
+    /// started.
+    pub fn new() -> Result<ProcessPool, BuildError> {
+        ProcessPool::builder().build()
+    }
+
+    /// A pool with options.
+    pub fn builder() -> ProcessPoolBuilder {
+        ProcessPoolBuilder::default()
+    }
+
+    /// The live workers.
+    pub fn workers(&self) -> Vec<WorkerInfo> {
+        self.shared.ask(Command::Workers).unwrap_or_default()
+    }
+
+    /// Counts since the pool was built; all zero once it has been shut down.
+    pub fn stats(&self) -> PoolStats {
+        self.shared.ask(Command::Stats).unwrap_or_default()
+    }
+
+    /// Accepts nothing more, finishes everything that was submitted, waits until every worker is gone and every
+    /// callback has run.
+    pub fn shutdown(&self) {
+        self.shared.push(Command::ShutDown { cancel_queued: false });
+        self.wait(None);
+    }
+
+    /// Like [`shutdown`](ProcessPool::shutdown), waiting at most `timeout`; can be repeated. True: everything is
+    /// finished. The pool is closed either way.
+    pub fn shutdown_timeout(&self, timeout: Duration) -> bool {
+        self.shared.push(Command::ShutDown { cancel_queued: false });
+        self.wait(Instant::now().checked_add(timeout))
+    }
+
+    /// Accepts nothing more, cancels what has not started, finishes what runs, waits.
+    pub fn shutdown_now(&self) {
+        self.shared.push(Command::ShutDown { cancel_queued: true });
+        self.wait(None);
+    }
+
+    /// Kills every worker; running tasks end as [`TaskError::Killed`], the others as [`TaskError::Cancelled`].
+    /// Returns when every worker is gone and reaped.
+    pub fn terminate(&self) {
+        self.shared.push(Command::Terminate);
+        self.wait(None);
+    }
+
+    fn wait(&self, until: Option<Instant>) -> bool {
+        let finished = self.shared.wait_finished(until);
+        if finished {
+            self.shared.callbacks.drain();
+        }
+        finished
+    }
+
+    fn policy(&self, options: &mut TaskOptions) -> Option<Box<Policy>> {
+        let timeout = options
+            .timeout
+            .take()
+            .or(self.task_timeout)
+            .filter(|t| !t.is_zero());
+        let retry = options.retry.take().or_else(|| self.retry.clone());
+        (timeout.is_some() || retry.is_some()).then(|| Box::new(Policy { timeout, retry }))
+    }
+
+    /// A future that has failed already.
+    fn failed<R>(&self, options: &mut TaskOptions, error: TaskError) -> TaskFuture<R> {
+        let control: Arc<dyn Control> = Arc::clone(&self.shared) as _;
+        let slot = Slot::new(next_task_id(), control, options.take_extra());
+        slot.complete(Err(Box::new(error)));
+        TaskFuture::new(slot)
+    }
+}
+
+/// Encodes an argument on the caller's thread; a `Serialize` that panics is an error of that task only.
+fn encode<A: Payload>(arg: &A, limit: u64) -> Result<Vec<u8>, TaskError> {
+    let mut bytes = Vec::new();
+    let encoded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| codec::encode(arg, &mut bytes)));
+    let name = std::any::type_name::<A>();
+    match encoded {
+        Ok(Ok(())) if bytes.len() as u64 <= limit => Ok(bytes),
+        Ok(Ok(())) => Err(TaskError::too_large(Side::Argument, bytes.len() as u64, limit)),
+        Ok(Err(error)) => Err(TaskError::encode(Side::Argument, name, error)),
+        Err(_) => Err(TaskError::encode(Side::Argument, name, "its Serialize panicked")),
+    }
+}
+
+impl Executor for ProcessPool {
+    fn start<F, A, R, M>(
+        &self,
+        _: F,
+        arg: A,
+        mut options: TaskOptions,
+        admission: Admission,
+    ) -> Result<TaskFuture<R>, TrySubmitError<A>>
+    where
+        F: TaskFn<A, R, M>,
+        A: Payload,
+        R: Payload,
+        M: 'static,
+    {
+        const { assert_no_captures::<F>() };
+        let wait = admission == Admission::Wait;
+        if !wait {
+            match self.shared.would_accept(false) {
+                Pushed::Yes => {}
+                Pushed::Full => return Err(TrySubmitError::Full(arg)),
+                Pushed::Refused(_) => return Err(TrySubmitError::Closed(arg)),
+            }
+        }
+        let bytes = match encode(&arg, self.shared.max_message) {
+            Ok(bytes) => bytes,
+            Err(error) => return Ok(self.failed(&mut options, error)),
+        };
+        let policy = self.policy(&mut options);
+        let control: Arc<dyn Control> = Arc::clone(&self.shared) as _;
+        let slot = Slot::new(next_task_id(), control, options.take_extra());
+        let task = NewTask {
+            slot: Arc::clone(&slot),
+            function: task_reference::<F, A, R, M>(),
+            arg: bytes,
+            policy,
+        };
+        match self.shared.push_task(wait, task) {
+            Pushed::Yes => {}
+            Pushed::Full => return Err(TrySubmitError::Full(arg)),
+            Pushed::Refused(_) if !wait => return Err(TrySubmitError::Closed(arg)),
+            Pushed::Refused(refusal) => {
+                slot.complete(Err(Box::new(refusal.error())));
+            }
+        }
+        Ok(TaskFuture::new(slot))
+    }
+
+    fn width(&self) -> usize {
+        self.workers
+    }
+}
+
+impl Drop for ProcessPool {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.terminate();
+        } else {
+            self.shutdown();
+        }
+    }
+}
+
+impl std::fmt::Debug for ProcessPool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ProcessPool({:?}, {} workers)", self.shared.name, self.workers)
+    }
+}

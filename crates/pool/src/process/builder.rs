@@ -1,0 +1,248 @@
+//! A pool's options.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use pexec_ipc::process::EnvChange;
+use pexec_proto::FunctionRef;
+use pexec_proto::codec;
+
+use super::ProcessPool;
+use super::shared::Shared;
+use crate::core::{Config, Retry};
+use crate::driver::{Driver, Launch, thread};
+use crate::entry::{MAX_DEPTH, is_initialized};
+use crate::error::BuildError;
+use crate::function::{
+    Payload, TaskFn, assert_no_captures, initializer_reference, try_initializer_reference,
+};
+use crate::preamble;
+
+const MAX_MESSAGE: u64 = 1 << 30;
+const KILL_GRACE: Duration = Duration::from_secs(5);
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
+
+/// See [`ProcessPool::builder`]. Options that are not set have their defaults, which each method tells.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use pexec::{ProcessPool, Retry};
+/// # fn build() -> Result<(), pexec::BuildError> {
+/// let pool = ProcessPool::builder()
+///     .workers(4)
+///     .name("resize")
+///     .task_timeout(Duration::from_secs(30))
+///     .kill_grace(Duration::from_secs(1))
+///     .retry(Retry::times(1))
+///     .env("OMP_NUM_THREADS", "1")
+///     .build()?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Default)]
+#[must_use]
+pub struct ProcessPoolBuilder {
+    workers: Option<usize>,
+    name: Option<String>,
+    initializer: Option<Result<Vec<u8>, String>>,
+    task_timeout: Option<Duration>,
+    kill_grace: Option<Duration>,
+    retry: Option<Retry>,
+    queue_capacity: Option<usize>,
+    restart_limit: Option<(usize, Duration)>,
+    max_message: Option<u64>,
+    env: Vec<EnvChange>,
+    dir: Option<PathBuf>,
+}
+
+impl ProcessPoolBuilder {
+    /// How many workers; 0 is refused. Default: one per CPU that this process may use.
+    pub fn workers(mut self, n: usize) -> Self {
+        self.workers = Some(n);
+        self
+    }
+
+    /// The pool's name, in thread names, process titles, events and messages. Default: `pexec`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Runs once in every worker, replacements included, before its first task; what it returns is the worker's
+    /// state, see [`worker::state`](crate::worker::state). One that panics or exits is a failed start; three in a
+    /// row break the pool.
+    pub fn initializer<F, A, T, M>(mut self, _: F, arg: A) -> Self
+    where
+        F: TaskFn<A, T, M>,
+        A: Payload,
+        T: 'static,
+        M: 'static,
+    {
+        const { assert_no_captures::<F>() };
+        self.initializer = Some(encode_call(initializer_reference::<F, A, T, M>(), &arg));
+        self
+    }
+
+    /// An initializer that can fail: an `Err` is a failed start, and the pool's error tells its text.
+    pub fn try_initializer<F, A, T, E, M>(mut self, _: F, arg: A) -> Self
+    where
+        F: TaskFn<A, Result<T, E>, M>,
+        A: Payload,
+        T: 'static,
+        E: Display + 'static,
+        M: 'static,
+    {
+        const { assert_no_captures::<F>() };
+        self.initializer = Some(encode_call(try_initializer_reference::<F, A, T, E, M>(), &arg));
+        self
+    }
+
+    /// Ends each task that runs longer, from the start of its execution. Default, and zero: no timeout.
+    pub fn task_timeout(mut self, timeout: Duration) -> Self {
+        self.task_timeout = Some(timeout);
+        self
+    }
+
+    /// How long a worker that is to end has between SIGTERM and SIGKILL, both sent to its whole process group.
+    /// Default: 5 s.
+    pub fn kill_grace(mut self, grace: Duration) -> Self {
+        self.kill_grace = Some(grace);
+        self
+    }
+
+    /// Which tasks run again. Default: none, because a task that started may have had effects.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = Some(retry);
+        self
+    }
+
+    /// How many tasks may wait: with that many, `submit` blocks and `try_submit` says `Full`. 0 is refused.
+    /// Default: no bound.
+    pub fn queue_capacity(mut self, n: usize) -> Self {
+        self.queue_capacity = Some(n);
+        self
+    }
+
+    /// More than `n` crashed workers within `per` break the pool; workers that were ended on purpose do not count.
+    /// Default: crashes that a task is charged with never break it; three failed starts in a row, or a hundred
+    /// workers in a row that died without a task, do.
+    pub fn restart_limit(mut self, n: usize, per: Duration) -> Self {
+        self.restart_limit = Some((n, per));
+        self
+    }
+
+    /// The largest argument or result in bytes, at most 4 GiB - 64 KiB; a larger one is
+    /// [`TaskError::TooLarge`](crate::TaskError::TooLarge). Default: 1 GiB.
+    pub fn max_message(mut self, bytes: u64) -> Self {
+        self.max_message = Some(bytes);
+        self
+    }
+
+    /// Sets a variable of the workers' environment.
+    pub fn env(mut self, key: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env.push(EnvChange::Set(key.into(), value.into()));
+        self
+    }
+
+    /// Unsets a variable of the workers' environment.
+    pub fn env_remove(mut self, key: impl Into<OsString>) -> Self {
+        self.env.push(EnvChange::Remove(key.into()));
+        self
+    }
+
+    /// Empties the workers' environment, what was set before included.
+    pub fn env_clear(mut self) -> Self {
+        self.env.push(EnvChange::Clear);
+        self
+    }
+
+    /// The workers' working directory. Default: this process's at the time of each start.
+    pub fn current_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.dir = Some(dir.into());
+        self
+    }
+
+    /// Starts the pool.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError::NotInitialized`] if [`init`](crate::init) did not run in this process; [`BuildError::Invalid`] for
+    /// an option without meaning; [`BuildError::TooDeep`] for pools inside tasks inside pools beyond 8 levels;
+    /// [`BuildError::Start`] if the first worker cannot be started.
+    pub fn build(self) -> Result<ProcessPool, BuildError> {
+        if !is_initialized() && !crate::worker::is_worker() {
+            return Err(BuildError::NotInitialized);
+        }
+        let invalid = |why: &str| Err(BuildError::Invalid(why.to_owned()));
+        let workers = match self.workers {
+            Some(0) => return invalid("workers(0): a pool needs at least one worker"),
+            Some(n) => n,
+            None => crate::cpus(),
+        };
+        if self.queue_capacity == Some(0) {
+            return invalid("queue_capacity(0): nothing could ever be submitted");
+        }
+        let max_message = self.max_message.unwrap_or(MAX_MESSAGE);
+        if max_message > u64::from(u32::MAX) - (64 << 10) {
+            return invalid("max_message: more than 4 GiB - 64 KiB do not fit a frame");
+        }
+        let depth = crate::worker::depth() + 1;
+        if depth > MAX_DEPTH {
+            return Err(BuildError::TooDeep(MAX_DEPTH));
+        }
+        let initializer = self.initializer.transpose().map_err(BuildError::Invalid)?;
+        let name = self.name.unwrap_or_else(|| "pexec".to_owned());
+        let shared =
+            Shared::new(name.clone(), max_message, self.queue_capacity).map_err(BuildError::Start)?;
+        let config = Config {
+            workers,
+            kill_grace: self.kill_grace.unwrap_or(KILL_GRACE),
+            restart_limit: self.restart_limit,
+            handshake_limit: HANDSHAKE_LIMIT,
+        };
+        let launch = Launch {
+            pool: name,
+            build: preamble::build_id().map_err(BuildError::Start)?,
+            env: Launch::environment(self.env),
+            dir: self.dir,
+            depth,
+            max_message,
+            initializer,
+        };
+        let (first_start, started) = sync_channel(1);
+        let for_thread = Arc::clone(&shared);
+        std::thread::Builder::new()
+            .name("pexec-pool".to_owned())
+            .spawn(move || {
+                let driver = Driver::new(Arc::clone(&for_thread), config, launch, first_start);
+                thread::run(&for_thread, driver);
+            })
+            .map_err(BuildError::Start)?;
+        let pool = ProcessPool {
+            shared,
+            workers,
+            task_timeout: self.task_timeout,
+            retry: self.retry,
+        };
+        match started.recv() {
+            Ok(Ok(())) => Ok(pool),
+            Ok(Err(error)) => {
+                pool.terminate();
+                Err(BuildError::Start(error))
+            }
+            Err(_) => Err(BuildError::Start(std::io::Error::other(
+                "the pool's thread ended at once",
+            ))),
+        }
+    }
+}
+
+fn encode_call<A: Payload>(function: FunctionRef, arg: &A) -> Result<Vec<u8>, String> {
+    let mut body = function.encode().to_vec();
+    codec::encode(arg, &mut body)
+        .map_err(|e| format!("the initializer's argument cannot be serialised: {e}"))?;
+    Ok(body)
+}

@@ -1,0 +1,26 @@
+//! The other side: what a worker process does from its first instruction to its last.
+//!
+//! One thread serves tasks, in order; a second one (`lifeline`) ends the process and everything that it started
+//! when the supervisor is gone. Each answer is sent before the next task starts, and the shared cells name the
+//! running task from before its first step until its answer is out: that is what makes blame exact.
+
+mod channel;
+pub(crate) mod current;
+mod groups;
+mod lifeline;
+mod serve;
+mod startup;
+
+pub use current::state;
+pub use groups::{GroupGuard, guard_group};
+pub(crate) use serve::serve;
+
+/// How many pools this process is inside of; 0 for an ordinary program.
+pub(crate) fn depth() -> u32 {
+    current::identity().map_or(0, |me| me.depth)
+}
+
+/// Whether this process is a worker.
+pub(crate) fn is_worker() -> bool {
+    current::identity().is_some()
+}
