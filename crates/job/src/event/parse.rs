@@ -1,0 +1,232 @@
+//! Reads an event's line back. The version is looked at first (a newer one may check itself in another way), then
+//! the checksum, then the content.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value};
+
+use super::line::{CRC_END, CRC_KEY};
+use super::{Counts, Ended, Event, Kind, Outcome, ParseError, VERSION, Who};
+use crate::text::Text;
+
+pub(super) fn parse(line: &str) -> Result<Event, ParseError> {
+    let object = serde_json::from_str::<Map<String, Value>>(line);
+    if let Ok(object) = &object
+        && let Some(v) = object.get("v").and_then(Value::as_u64)
+        && v > VERSION
+    {
+        return Err(ParseError::Newer(v));
+    }
+    check(line)?;
+    let object = object.map_err(|e| ParseError::Damaged(format!("not a JSON object: {e}")))?;
+    Fields(&object).event()
+}
+
+fn check(line: &str) -> Result<(), ParseError> {
+    let damaged = |how: &str| ParseError::Damaged(how.to_owned());
+    let (body, digits) = line
+        .strip_suffix(CRC_END)
+        .and_then(|rest| rest.rsplit_once(CRC_KEY))
+        .filter(|(_, digits)| {
+            digits.len() == 8 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        })
+        .ok_or_else(|| damaged("it does not end with a checksum"))?;
+    let told = u32::from_str_radix(digits, 16).map_err(|_| damaged("its checksum is no number"))?;
+    let found = crc32c::crc32c(body.as_bytes());
+    if told == found {
+        Ok(())
+    } else {
+        Err(damaged(&format!(
+            "its checksum is {found:08x}, and it says {told:08x}"
+        )))
+    }
+}
+
+struct Fields<'a>(&'a Map<String, Value>);
+
+type Parsed<T> = Result<T, ParseError>;
+
+impl Fields<'_> {
+    fn event(&self) -> Parsed<Event> {
+        let v: u64 = self.num("v")?;
+        if v == 0 {
+            return Err(ParseError::Malformed("there is no version 0".to_owned()));
+        }
+        let at = self
+            .string("t")?
+            .parse()
+            .map_err(|e| ParseError::Malformed(format!("`t` is no time: {e}")))?;
+        Ok(Event {
+            seq: self.num("seq")?,
+            at,
+            kind: self.kind()?,
+        })
+    }
+
+    fn kind(&self) -> Parsed<Kind> {
+        Ok(match self.string("type")? {
+            "run_started" => Kind::RunStarted {
+                run: self.owned("run")?,
+                job: self.owned("job")?,
+                dir: self.text("dir")?,
+                jobs: self.num("jobs")?,
+                pid: self.num("pid")?,
+            },
+            "planned" => Kind::Planned {
+                task: self.owned("task")?,
+                total: self.optional("total")?,
+            },
+            "started" => Kind::Started {
+                who: self.who()?,
+                attempt: self.num("attempt")?,
+                pid: self.optional("pid")?,
+            },
+            "finished" => Kind::Finished {
+                who: self.who()?,
+                attempt: self.num("attempt")?,
+                end: Box::new(self.ended()?),
+            },
+            "retried" => Kind::Retried {
+                who: self.who()?,
+                attempt: self.num("attempt")?,
+            },
+            "blocked" => Kind::Blocked {
+                who: self.who()?,
+                by: self.text("by")?,
+            },
+            "signal" => Kind::Signal {
+                signal: self.num("signal")?,
+                again: self.flag("again")?,
+            },
+            "run_finished" => Kind::RunFinished {
+                counts: self.counts()?,
+                signal: self.optional("signal")?,
+                broken: self.optional_string("broken")?,
+            },
+            other => return Err(ParseError::Malformed(format!("there is no type `{other}`"))),
+        })
+    }
+
+    fn who(&self) -> Parsed<Who> {
+        Ok(Who {
+            id: self.owned("id")?,
+            task: self.owned("task")?,
+            index: self.num("index")?,
+            label: self.text("label")?,
+            item: self.optional_text("item")?,
+        })
+    }
+
+    fn ended(&self) -> Parsed<Ended> {
+        let outcome = self.string("outcome")?;
+        Ok(Ended {
+            outcome: Outcome::from_name(outcome)
+                .ok_or_else(|| ParseError::Malformed(format!("there is no outcome `{outcome}`")))?,
+            exit: self.optional("exit")?,
+            signal: self.optional("signal")?,
+            why: self.optional_string("why")?,
+            retry: self.flag("retry")?,
+            leaky: self.flag("leaky")?,
+            wall: self.micros("wall_us")?,
+            user: self.micros("user_us")?,
+            system: self.micros("system_us")?,
+            peak_rss: self.num("peak_rss")?,
+            stdout: self.num("stdout")?,
+            stderr: self.num("stderr")?,
+            tail: self.optional_text("tail")?.unwrap_or_default(),
+        })
+    }
+
+    fn counts(&self) -> Parsed<Counts> {
+        Ok(Counts {
+            planned: self.num("planned")?,
+            running: 0,
+            succeeded: self.num("succeeded")?,
+            failed: self.num("failed")?,
+            killed: self.num("killed")?,
+            blocked: self.num("blocked")?,
+            retried: self.num("retried")?,
+            leaky: self.num("leaky")?,
+        })
+    }
+
+    fn get(&self, key: &str) -> Parsed<&Value> {
+        self.0
+            .get(key)
+            .ok_or_else(|| ParseError::Malformed(format!("`{key}` is missing")))
+    }
+
+    fn wrong(&self, key: &str, expected: &str) -> ParseError {
+        ParseError::Malformed(format!("`{key}` is not {expected}"))
+    }
+
+    /// A number in the range of `T`; floats and numbers in quotes are none.
+    fn num<T: FromStr>(&self, key: &str) -> Parsed<T> {
+        let Value::Number(n) = self.get(key)? else {
+            return Err(self.wrong(key, "a number"));
+        };
+        n.to_string()
+            .parse()
+            .map_err(|_| self.wrong(key, "a whole number in range"))
+    }
+
+    fn optional<T: FromStr>(&self, key: &str) -> Parsed<Option<T>> {
+        match self.0.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(_) => self.num(key).map(Some),
+        }
+    }
+
+    fn flag(&self, key: &str) -> Parsed<bool> {
+        match self.0.get(key) {
+            None => Ok(false),
+            Some(value) => value.as_bool().ok_or_else(|| self.wrong(key, "true or false")),
+        }
+    }
+
+    fn micros(&self, key: &str) -> Parsed<Duration> {
+        self.num(key).map(Duration::from_micros)
+    }
+
+    fn string(&self, key: &str) -> Parsed<&str> {
+        self.get(key)?.as_str().ok_or_else(|| self.wrong(key, "a string"))
+    }
+
+    fn owned(&self, key: &str) -> Parsed<String> {
+        self.string(key).map(str::to_owned)
+    }
+
+    fn optional_string(&self, key: &str) -> Parsed<Option<String>> {
+        if self.0.contains_key(key) {
+            self.owned(key).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    fn text(&self, key: &str) -> Parsed<Text> {
+        match self.get(key)? {
+            Value::String(s) => Ok(Text::from(s.as_str())),
+            Value::Object(o) => match o
+                .get("base64")
+                .and_then(Value::as_str)
+                .map(|s| STANDARD.decode(s))
+            {
+                Some(Ok(bytes)) => Ok(Text::from(bytes)),
+                _ => Err(self.wrong(key, "text: an object needs a valid `base64`")),
+            },
+            _ => Err(self.wrong(key, "text")),
+        }
+    }
+
+    fn optional_text(&self, key: &str) -> Parsed<Option<Text>> {
+        if self.0.contains_key(key) {
+            self.text(key).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Watches a started command to its end: drains its pipes, heeds the clock and the run's wish to stop, ends what
+//! is left of its group, reaps it.
+//!
+//! One `poll` waits for all of it, so neither pipe can fill up while the other is read. The order at the end
+//! carries the safety of every signal sent: the group is killed while its leader is still a zombie, because the
+//! kernel gives neither the pid nor the group id to anybody else until the leader is reaped; only then is it
+//! reaped.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use pexec_ipc::process::kill_group;
+
+use super::ladder::{KILL, Ladder};
+use super::note::Note;
+use super::pipe::Pipe;
+use super::start::Started;
+use super::{End, Notes, Report, StopReason, Stream};
+use crate::command::Command;
+
+/// How long a descendant may hold the output open after the command has ended.
+const LEAK_WAIT: Duration = Duration::from_millis(100);
+/// What a pipe holds (1 MiB at most without privilege), in reads: bounds the last look at a killed group's pipe.
+const LAST_READS: usize = 16;
+/// How often a task on a thread looks whether it is to stop.
+const LOOK: Duration = Duration::from_millis(20);
+const READ: usize = 64 * 1024;
+
+pub(super) fn attend(started: Started, command: &Command, notes: &Notes, began: Instant) -> Report {
+    let Started {
+        pid,
+        pidfd,
+        stdout,
+        stderr,
+        targets,
+        guard,
+    } = started;
+    pexec::task::emit(&Note::Started { pid: pid as u32 }.encode());
+    let mut watch = Watch {
+        pid,
+        pidfd: pidfd.as_fd(),
+        cancel: pexec::task::cancel_fd(),
+        looks: pexec::task::current().is_some(),
+        pipes: [
+            Pipe::new(stdout, Stream::Stdout, notes),
+            Pipe::new(stderr, Stream::Stderr, notes),
+        ],
+        deadline: command.timeout.and_then(|limit| began.checked_add(limit)),
+        ladder: None,
+        stopped: None,
+        ended: None,
+        buffer: vec![0; READ],
+    };
+    let leaky = watch.until_ended(command);
+    let wall = watch.ended.unwrap_or_else(Instant::now) - began;
+
+    kill_group(pid, Signal::SIGKILL);
+    if leaky {
+        watch.last_look();
+    }
+    // The group is dead and its id still reserved by the zombie: after the reap the guard could hit a stranger.
+    drop(guard);
+    let reaped = pexec_ipc::reap::reap_blocking(pid);
+
+    let Watch {
+        pipes: [stdout, stderr],
+        stopped,
+        ..
+    } = watch;
+    let (stdout, out_fault) = stdout.finish();
+    let (stderr, err_fault) = stderr.finish();
+    let mut fault = out_fault.or(err_fault);
+    let (end, cost) = match reaped {
+        Ok(reaped) => match reaped.exit {
+            pexec_ipc::reap::Exit::Code(code) => (End::Exited(code), Some(reaped)),
+            pexec_ipc::reap::Exit::Signal(signal) => (End::Signaled(signal), Some(reaped)),
+        },
+        Err(_) => (End::Unknown, None),
+    };
+    let succeeded = matches!(end, End::Exited(code) if command.ok_exit.contains(&code));
+    if succeeded && stopped.is_none() && fault.is_none() {
+        fault = targets.into_iter().find_map(|target| target.publish().err());
+    }
+    Report {
+        end,
+        pid: Some(pid as u32),
+        wall,
+        user: cost.map_or(Duration::ZERO, |c| c.user),
+        system: cost.map_or(Duration::ZERO, |c| c.system),
+        peak_rss: cost.map_or(0, |c| c.max_rss_bytes),
+        stdout,
+        stderr,
+        leaky,
+        stopped,
+        fault,
+    }
+}
+
+/// Sends `signal` to every process of the group. One that is gone already needs nothing.
+fn signal_group(pgid: i32, signal: i32) {
+    if let Ok(signal) = Signal::try_from(signal) {
+        kill_group(pgid, signal);
+    }
+}
+
+struct Watch<'a> {
+    pid: i32,
+    pidfd: BorrowedFd<'a>,
+    /// Readable when the run wants it to stop.
+    cancel: Option<BorrowedFd<'static>>,
+    /// Without that (a task on a thread has none), the wish is looked for every [`LOOK`].
+    looks: bool,
+    pipes: [Pipe; 2],
+    deadline: Option<Instant>,
+    ladder: Option<Ladder<'a>>,
+    stopped: Option<StopReason>,
+    ended: Option<Instant>,
+    buffer: Vec<u8>,
+}
+
+impl<'a> Watch<'a> {
+    /// Returns when the command has ended and its output is complete. True: it is not, for a descendant holds it
+    /// open.
+    fn until_ended(&mut self, command: &'a Command) -> bool {
+        loop {
+            let open = self.pipes.iter().any(Pipe::is_open);
+            let now = Instant::now();
+            match self.ended {
+                Some(_) if !open => return false,
+                Some(at) if now >= at + LEAK_WAIT => return true,
+                Some(_) => {}
+                None => self.press(command, now),
+            }
+            let wake = self.wait(self.next_instant());
+            for (pipe, ready) in self.pipes.iter_mut().zip(wake.pipes) {
+                if ready && !pipe.read(&mut self.buffer) && self.ladder.is_none() && self.ended.is_none() {
+                    // Its output cannot be kept: whatever it does from here on is a failure.
+                    self.ladder = Some(Ladder::new(&command.kill, Instant::now()));
+                }
+            }
+            if wake.ended && self.ended.is_none() {
+                self.ended = Some(Instant::now());
+            } else if wake.cancelled && self.ended.is_none() && self.ladder.is_none() {
+                self.stop(StopReason::Interrupted, command, Instant::now());
+            }
+        }
+    }
+
+    /// Does what the clock asks for: starts the ladder at the timeout, climbs it when a step is due.
+    fn press(&mut self, command: &'a Command, now: Instant) {
+        if self.ladder.is_none() && self.deadline.is_some_and(|at| now >= at) {
+            self.stop(StopReason::Timeout, command, now);
+        }
+        let Some(ladder) = &mut self.ladder else { return };
+        if let Some(signal) = ladder.climb(now) {
+            signal_group(self.pid, signal);
+            if signal != KILL {
+                // A stopped process acts on no signal but KILL until it is continued.
+                kill_group(self.pid, Signal::SIGCONT);
+            }
+        }
+    }
+
+    fn stop(&mut self, reason: StopReason, command: &'a Command, now: Instant) {
+        self.stopped = Some(reason);
+        self.ladder = Some(Ladder::new(&command.kill, now));
+    }
+
+    fn next_instant(&self) -> Option<Instant> {
+        match (self.ended, &self.ladder) {
+            (Some(at), _) => Some(at + LEAK_WAIT),
+            (None, Some(ladder)) => ladder.due(),
+            (None, None) if self.looks && self.cancel.is_none() => {
+                let look = Instant::now() + LOOK;
+                Some(self.deadline.map_or(look, |at| at.min(look)))
+            }
+            (None, None) => self.deadline,
+        }
+    }
+
+    fn wait(&self, until: Option<Instant>) -> Wake {
+        // Slots of the poll set: pipes first, then the process, then the wish to stop.
+        let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(4);
+        let mut place = [None; 2];
+        for (pipe, place) in self.pipes.iter().zip(&mut place) {
+            if let Some(file) = pipe.file() {
+                *place = Some(fds.len());
+                fds.push(PollFd::new(file.as_fd(), PollFlags::POLLIN));
+            }
+        }
+        let process = self.ended.is_none().then(|| {
+            fds.push(PollFd::new(self.pidfd, PollFlags::POLLIN));
+            fds.len() - 1
+        });
+        let cancel = self
+            .cancel
+            .filter(|_| self.ended.is_none() && self.ladder.is_none())
+            .map(|cancel| {
+                fds.push(PollFd::new(cancel, PollFlags::POLLIN));
+                fds.len() - 1
+            });
+        let timeout = match until {
+            None => PollTimeout::NONE,
+            // Rounded up: waking early would spin until the instant has come.
+            Some(at) => {
+                let left = at
+                    .saturating_duration_since(Instant::now())
+                    .as_nanos()
+                    .div_ceil(1_000_000);
+                PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+            }
+        };
+        if poll(&mut fds, timeout).is_err() {
+            return Wake::default();
+        }
+        let ready = |at: Option<usize>| {
+            at.is_some_and(|at| fds[at].revents().is_some_and(|events| !events.is_empty()))
+        };
+        let cancelled = ready(cancel) || (self.looks && self.cancel.is_none() && pexec::task::cancelled());
+        Wake {
+            pipes: place.map(ready),
+            ended: ready(process),
+            cancelled,
+        }
+    }
+
+    /// Takes what a killed group had written before; what others write from now on is not the command's.
+    fn last_look(&mut self) {
+        for pipe in &mut self.pipes {
+            for _ in 0..LAST_READS {
+                let Some(file) = pipe.file() else { break };
+                let mut fds = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
+                if !matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1)) {
+                    break;
+                }
+                pipe.read(&mut self.buffer);
+            }
+            pipe.close();
+        }
+    }
+}
+
+#[derive(Default)]
+struct Wake {
+    pipes: [bool; 2],
+    ended: bool,
+    cancelled: bool,
+}

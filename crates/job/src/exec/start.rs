@@ -1,0 +1,204 @@
+//! Starts a command in a process group of its own, and says in a shell's codes why it could not.
+//!
+//! std's `Command` without `pre_exec` uses `posix_spawn`, which does not copy the worker's page tables.
+
+use std::fs::{self, File};
+use std::io::{self, Seek, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command as Program, Stdio};
+
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::signal::Signal;
+use nix::unistd::{AccessFlags, access};
+
+use super::redirect::Target;
+use super::{Notes, Stream};
+use crate::command::{Command, Stdin};
+use crate::text::Text;
+
+/// A command that runs.
+pub(super) struct Started {
+    /// The leader's pid and its group's. It is the leader's own until it is reaped.
+    pub(super) pid: i32,
+    pub(super) pidfd: OwnedFd,
+    /// Our ends of the pipes; `None`: the stream goes to a file.
+    pub(super) stdout: Option<File>,
+    pub(super) stderr: Option<File>,
+    pub(super) targets: Vec<Target>,
+    pub(super) guard: pexec::worker::GroupGuard,
+}
+
+/// Why a command did not start, as a shell codes it.
+pub(super) struct Refusal {
+    pub(super) code: i32,
+    pub(super) reason: String,
+}
+
+const NOT_FOUND: i32 = 127;
+const NOT_RUNNABLE: i32 = 126;
+
+fn refuse(reason: String) -> Refusal {
+    Refusal {
+        code: NOT_RUNNABLE,
+        reason,
+    }
+}
+
+pub(super) fn start(command: &Command, notes: &Notes) -> Result<Started, Refusal> {
+    let Some((program, arguments)) = command.argv.split_first() else {
+        return Err(refuse("the command is empty".to_owned()));
+    };
+    let mut spawn = Program::new(program.as_os_str());
+    spawn
+        .args(arguments.iter().map(Text::as_os_str))
+        .current_dir(command.cwd.as_os_str())
+        .process_group(0);
+    if command.env_clear {
+        spawn.env_clear();
+    }
+    spawn.envs(command.env.iter().map(|(k, v)| (k.as_os_str(), v.as_os_str())));
+    spawn.stdin(stdin(&command.stdin)?);
+    let mut targets = Vec::new();
+    spawn.stdout(output(
+        command.stdout.as_ref(),
+        notes,
+        Stream::Stdout,
+        &mut targets,
+    )?);
+    if command.stderr.is_some() && command.stderr == command.stdout {
+        let same = targets[0]
+            .handle()
+            .map_err(|e| refuse(format!("standard error could not be opened: {e}")))?;
+        spawn.stderr(same);
+    } else {
+        spawn.stderr(output(
+            command.stderr.as_ref(),
+            notes,
+            Stream::Stderr,
+            &mut targets,
+        )?);
+    }
+
+    let mut child = spawn
+        .spawn()
+        .map_err(|error| explain(&error, program, &command.cwd))?;
+    let pid = child.id() as i32;
+    let guard = pexec::worker::guard_group(pid);
+    let stdout = child.stdout.take().map(|pipe| File::from(OwnedFd::from(pipe)));
+    let stderr = child.stderr.take().map(|pipe| File::from(OwnedFd::from(pipe)));
+    // The pid is the child's until it is reaped, which only `attend` does: the handle is to the right process.
+    match pexec_ipc::process::watch(pid) {
+        Ok(pidfd) => Ok(Started {
+            pid,
+            pidfd,
+            stdout,
+            stderr,
+            targets,
+            guard,
+        }),
+        Err(error) => {
+            pexec_ipc::process::kill_group(pid, Signal::SIGKILL);
+            let _ = pexec_ipc::reap::reap_blocking(pid);
+            Err(refuse(format!(
+                "it was started and ended again, for it could not be watched: {error}"
+            )))
+        }
+    }
+}
+
+fn stdin(stdin: &Stdin) -> Result<Stdio, Refusal> {
+    match stdin {
+        Stdin::Empty => Ok(Stdio::null()),
+        Stdin::File(path) => File::open(path.as_os_str())
+            .map(Stdio::from)
+            .map_err(|error| refuse(format!("its standard input, {path}, cannot be read: {error}"))),
+        Stdin::Text(text) => text_file(text.as_bytes()).map(Stdio::from).map_err(|error| {
+            refuse(format!(
+                "its standard input of {} bytes cannot be made: {error}",
+                text.0.len()
+            ))
+        }),
+    }
+}
+
+/// The text as a file in memory. It is whole before the command starts, so nobody has to feed a pipe while it
+/// drains two others, and a command that reads none of it breaks nothing.
+fn text_file(bytes: &[u8]) -> io::Result<File> {
+    let mut file = File::from(memfd_create("pexec-stdin", MFdFlags::MFD_CLOEXEC)?);
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+fn output(
+    path: Option<&Text>,
+    notes: &Notes,
+    stream: Stream,
+    targets: &mut Vec<Target>,
+) -> Result<Stdio, Refusal> {
+    let Some(path) = path else {
+        return Ok(Stdio::piped());
+    };
+    let name = match stream {
+        Stream::Stdout => "output",
+        Stream::Stderr => "error",
+    };
+    let target = Target::open(path, notes, stream);
+    let opened = target.and_then(|target| {
+        let handle = target.handle()?;
+        targets.push(target);
+        Ok(handle)
+    });
+    opened
+        .map(Stdio::from)
+        .map_err(|error| refuse(format!("its standard {name} cannot go to {path}: {error}")))
+}
+
+/// One error number can mean the program, its interpreter or the working directory; find out which.
+fn explain(error: &io::Error, program: &Text, cwd: &Text) -> Refusal {
+    let dir = Path::new(cwd.as_os_str());
+    match fs::metadata(dir) {
+        Err(e) => return refuse(format!("its working directory {cwd} cannot be entered: {e}")),
+        Ok(there) if !there.is_dir() => {
+            return refuse(format!("its working directory {cwd} is not a directory"));
+        }
+        Ok(_) if access(dir, AccessFlags::X_OK).is_err() => {
+            return refuse(format!(
+                "its working directory {cwd} cannot be entered: permission denied"
+            ));
+        }
+        Ok(_) => {}
+    }
+    let is_path = program.as_bytes().contains(&b'/');
+    let there = is_path.then(|| fs::metadata(dir.join(program.as_os_str())));
+    match error.raw_os_error() {
+        Some(errno::ENOENT) if matches!(there, Some(Ok(_))) => Refusal {
+            code: NOT_FOUND,
+            reason: format!("{program} is there, but the interpreter that it names is not"),
+        },
+        Some(errno::ENOENT | errno::ENOTDIR) if is_path => Refusal {
+            code: NOT_FOUND,
+            reason: format!("command not found: {program}"),
+        },
+        Some(errno::ENOENT | errno::ENOTDIR) => Refusal {
+            code: NOT_FOUND,
+            reason: format!("command not found: {program} is in no directory of PATH"),
+        },
+        Some(errno::EACCES) if matches!(&there, Some(Ok(m)) if m.is_dir()) => {
+            refuse(format!("{program} is a directory"))
+        }
+        Some(errno::EACCES | errno::EPERM) => refuse(format!("{program} may not be run: {error}")),
+        Some(errno::ENOEXEC) => refuse(format!(
+            "{program} is not a program for this machine (a script needs a first line like #!/bin/sh)"
+        )),
+        Some(errno::E2BIG) => refuse(format!("{program} cannot be run: its arguments are too long")),
+        _ => refuse(format!("{program} could not be started: {error}")),
+    }
+}
+
+/// The error numbers that `execve` tells its refusals by.
+mod errno {
+    pub(super) use nix::libc::{E2BIG, EACCES, ENOENT, ENOEXEC, ENOTDIR, EPERM};
+}

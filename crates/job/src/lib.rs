@@ -1,0 +1,14 @@
+//! pexec-job: a job file becomes a plan, a plan becomes a run, a run becomes events.
+
+pub mod command;
+pub mod event;
+pub mod exec;
+pub mod plan;
+pub mod planner;
+pub mod problem;
+pub mod run;
+mod source;
+mod spec;
+pub mod state;
+mod template;
+pub mod text;

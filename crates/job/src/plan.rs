@@ -1,0 +1,78 @@
+//! What a run is going to do: tasks in an order that respects `needs`, each with its instances.
+//!
+//! A plan is complete and checked: whatever is wrong in a job file was said before there is one. Only a
+//! streamed source (`lines = "-"`) can still fail, while it is read.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::command::Command;
+use crate::text::Text;
+
+/// A checked job.
+pub struct Plan {
+    /// The job's name.
+    pub name: String,
+    /// The directory that relative paths are relative to; absolute.
+    pub dir: PathBuf,
+    /// How many instances run at once; `None`: as many as this process may use CPUs.
+    pub workers: Option<usize>,
+    /// How output is shown, where the file says so.
+    pub output: Option<Output>,
+    /// In an order in which a task comes after everything that it needs.
+    pub tasks: Vec<TaskPlan>,
+}
+
+/// How the tasks' output is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// All of an instance's output when it ends.
+    Grouped,
+    /// The same, in the order of the plan.
+    Ordered,
+    /// Whole lines as they come, prefixed with the label.
+    Line,
+    /// Nothing, except the tail of a failure.
+    None,
+}
+
+/// One task of the plan.
+pub struct TaskPlan {
+    /// Its name in the job file.
+    pub name: String,
+    /// Positions in [`Plan::tasks`] of the tasks that must have succeeded; all smaller than its own.
+    pub needs: Vec<usize>,
+    /// Extra attempts after the first.
+    pub retries: u32,
+    /// How many instances there are; `None` while a streamed source has not ended.
+    pub total: Option<u64>,
+    /// Its instances, in source order. Taken once, by the run.
+    pub instances: Instances,
+}
+
+/// The instances of a task; an error ends them.
+pub type Instances = Box<dyn Iterator<Item = Result<Instance, SourceError>> + Send>;
+
+/// A streamed source could not be read to its end.
+#[derive(Debug)]
+pub struct SourceError(pub String);
+
+impl fmt::Display for SourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for SourceError {}
+
+/// One command of a task, for one item.
+pub struct Instance {
+    /// From 0, in source order.
+    pub index: u64,
+    /// The item, where the task has a source.
+    pub item: Option<Text>,
+    /// What people call it: `task(item)`.
+    pub label: Text,
+    /// The command of an attempt (from 1), everything substituted.
+    pub command: Box<dyn Fn(u32) -> Command + Send + Sync>,
+}

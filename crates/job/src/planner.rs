@@ -1,0 +1,68 @@
+//! A job file, or a command with items, becomes a plan. Everything that can be wrong is found here, before anything
+//! is started.
+
+mod each;
+mod file;
+mod instances;
+mod order;
+mod product;
+mod task;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::plan::Plan;
+use crate::problem::Problems;
+
+/// What stands over the job file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// Variables and their values, taken as they are; the last one of a name counts.
+    pub set: Vec<(String, String)>,
+    /// The tasks to plan, with what they need taken as done; empty: all.
+    pub only: Vec<String>,
+    /// Extra attempts of every task.
+    pub retries: Option<u32>,
+    /// How long every instance may run.
+    pub timeout: Option<Duration>,
+    /// How many workers: `4`, `50%` or `cpus-1`.
+    pub workers: Option<String>,
+    /// What `{run_id}` stands for.
+    pub run_id: String,
+}
+
+/// Reads, checks and plans a job file. Its sources are opened; standard input is not read.
+///
+/// # Errors
+///
+/// All that is wrong with the file, its sources and the overrides.
+///
+/// ```
+/// use pexec_job::planner::{self, Overrides};
+/// let dir = tempfile::tempdir()?;
+/// let path = dir.path().join("job.toml");
+/// std::fs::write(&path, "[tasks.hello]\nforeach = { range = '1..=3' }\ncommand = ['echo', '{item}']")?;
+/// let plan = planner::load(&path, &Overrides::default())?;
+/// assert_eq!(plan.tasks[0].total, Some(3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn load(path: &Path, overrides: &Overrides) -> Result<Plan, Problems> {
+    file::load(path, overrides)
+}
+
+/// Plans one command for each of `items`: `{}` in an argument is the item, a command without it gets the item last,
+/// and other braces are as they are. The task has the name of the program; items are read while the job runs.
+///
+/// # Errors
+///
+/// An empty command, overrides that make no sense, no current directory.
+pub fn each(
+    argv: Vec<OsString>,
+    items: impl Iterator<Item = io::Result<Vec<u8>>> + Send + 'static,
+    total: Option<u64>,
+    overrides: &Overrides,
+) -> Result<Plan, Problems> {
+    each::plan(argv, Box::new(items), total, overrides)
+}

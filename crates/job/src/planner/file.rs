@@ -1,0 +1,145 @@
+//! From a file to a plan: reads it, has it checked, and puts the tasks in order.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::{Overrides, order, task};
+use crate::plan::Plan;
+use crate::problem::nearest::advice;
+use crate::problem::{Findings, Problem, Problems, quoted};
+use crate::spec::{self, Spec};
+use crate::text::Text;
+
+/// The largest job file, in bytes.
+const LARGEST: u64 = 64 << 20;
+
+pub(super) fn load(path: &Path, overrides: &Overrides) -> Result<Plan, Problems> {
+    let name = Text(path.as_os_str().as_bytes().to_vec()).to_string();
+    let general = |what: String| Problems::general([Problem::general(what)]);
+    let bytes = read(path).map_err(|error| general(format!("cannot read {name}: {error}")))?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(general(format!(
+            "{name} is larger than {LARGEST} bytes: no job file"
+        )));
+    }
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let mut findings = Findings::default();
+            let title = "the file is not UTF-8, so it is no TOML";
+            findings.add(Problem::at(at..at + 1, title).label("the first byte that is not UTF-8"));
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            return Err(findings.into_problems(name, text));
+        }
+    };
+    let dir = match directory(path) {
+        Ok(dir) => dir,
+        Err(error) => return Err(general(format!("cannot tell the directory of {name}: {error}"))),
+    };
+    let mut findings = Findings::default();
+    let spec = spec::read(&text, overrides, &mut findings);
+    let broken = spec.broken;
+    let mut found = Findings::default();
+    let planned = plan(spec, path, dir, overrides, &mut found);
+    if broken {
+        found.retain(|problem| !problem.is_absence());
+    }
+    findings.extend(found);
+    match planned {
+        Some(plan) if findings.is_empty() => Ok(plan),
+        _ => Err(findings.into_problems(name, text)),
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    if file.metadata()?.is_dir() {
+        return Err(io::Error::other("it is a directory, and a job file is expected"));
+    }
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The directory that the file was named in, not the one that a link to it leads to.
+fn directory(path: &Path) -> io::Result<PathBuf> {
+    let mut dir = std::path::absolute(path)?;
+    dir.pop();
+    Ok(dir)
+}
+
+fn plan(
+    spec: Spec,
+    path: &Path,
+    dir: PathBuf,
+    overrides: &Overrides,
+    findings: &mut Findings,
+) -> Option<Plan> {
+    let workers = match &overrides.workers {
+        Some(text) => workers(text, findings),
+        None => spec.workers,
+    };
+    if overrides.timeout == Some(std::time::Duration::ZERO) {
+        findings.add(Problem::general("`--timeout`: expected more than nothing"));
+    }
+    let names: Vec<&str> = spec.tasks.iter().map(|task| task.name.as_str()).collect();
+    for wanted in &overrides.only {
+        if !names.contains(&wanted.as_str()) {
+            let help = advice(wanted, names.iter().copied());
+            findings.add(
+                Problem::general(format!("`--only`: no task {}", quoted(wanted)))
+                    .help(help)
+                    .absence(),
+            );
+        }
+    }
+    let is_wanted = |name: &str| overrides.only.is_empty() || overrides.only.iter().any(|only| only == name);
+    let needs = order::needs(&spec.tasks, findings);
+    let sequence = order::sequence(&spec.tasks, &needs, findings);
+    task::one_reader(&spec.tasks, is_wanted, findings);
+    let context = task::Context {
+        vars: &spec.vars,
+        dir: &dir,
+        overrides,
+    };
+    let mut positions = vec![None; spec.tasks.len()];
+    let mut tasks = Vec::new();
+    // What is not wanted is checked all the same, but its sources are left alone.
+    for at in sequence {
+        let wanted = is_wanted(&spec.tasks[at].name);
+        let Some(mut planned) = task::plan(&spec.tasks[at], &context, wanted, findings) else {
+            continue;
+        };
+        if wanted {
+            planned.needs = needs[at].iter().filter_map(|need| positions[*need]).collect();
+            positions[at] = Some(tasks.len());
+            tasks.push(planned);
+        }
+    }
+    let name = spec.name.unwrap_or_else(|| {
+        let stem = path.file_stem().unwrap_or(path.as_os_str());
+        stem.to_string_lossy().into_owned()
+    });
+    Some(Plan {
+        name,
+        dir,
+        workers,
+        output: spec.output,
+        tasks,
+    })
+}
+
+/// The number of workers that a flag asks for.
+pub(super) fn workers(text: &str, findings: &mut Findings) -> Option<usize> {
+    match spec::workers(text, spec::cpus()) {
+        Ok(workers) => Some(workers),
+        Err(expected) => {
+            let title = format!("{} is no number of workers", quoted(text));
+            findings.add(Problem::general(title).help(format!("expected {expected}")));
+            None
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! One task of the file becomes one of the plan: its strings are bound and its source is opened.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Overrides;
+use super::instances::{Feed, Label, Recipe, instances};
+use super::product::Product;
+use crate::command::default_kill;
+use crate::plan::TaskPlan;
+use crate::problem::{Findings, Problem, quoted};
+use crate::source::{self, Opened, Rows};
+use crate::spec::vars::Vars;
+use crate::spec::{Action, EnvValue, Input, Origin, Task};
+use crate::template::bind::{Bound, Fields, Part, Row, Scope, Slot};
+use crate::template::{Template, shell};
+use crate::text::Text;
+
+/// What is the same for all tasks.
+pub(super) struct Context<'a> {
+    pub(super) vars: &'a Vars,
+    pub(super) dir: &'a Path,
+    pub(super) overrides: &'a Overrides,
+}
+
+/// Standard input can be read by one task only.
+pub(super) fn one_reader(tasks: &[Task], is_wanted: impl Fn(&str) -> bool, findings: &mut Findings) {
+    let mut reader: Option<&str> = None;
+    for task in tasks.iter().filter(|task| is_wanted(&task.name)) {
+        let Some(foreach) = &task.draft.foreach else {
+            continue;
+        };
+        if !matches!(foreach.origin, Origin::Stdin) {
+            continue;
+        }
+        match reader {
+            None => reader = Some(&task.name),
+            Some(first) => {
+                let title = format!(
+                    "tasks {} and {} both read standard input",
+                    quoted(first),
+                    quoted(&task.name)
+                );
+                let help = "its lines can go to one task; keep them in a file to use them twice";
+                findings.add(Problem::at(foreach.span.clone(), title).help(help));
+            }
+        }
+    }
+}
+
+/// Plans a task; `needs` are left to the caller. With `wanted` false it is only checked, and its source stays shut.
+/// `None`: what is wrong was reported.
+pub(super) fn plan(
+    task: &Task,
+    context: &Context<'_>,
+    wanted: bool,
+    findings: &mut Findings,
+) -> Option<TaskPlan> {
+    let draft = &task.draft;
+    let opened = match (&draft.foreach, wanted) {
+        (None, _) => Some(Opened {
+            fields: Fields::None,
+            total: Some(1),
+            rows: once(),
+        }),
+        (Some(foreach), true) => match source::open(&foreach.origin, context.dir) {
+            Ok(opened) => Some(opened),
+            Err(trouble) => {
+                findings.add(Problem::at(foreach.span.clone(), trouble.what).help(trouble.help));
+                None
+            }
+        },
+        (Some(_), false) => None,
+    };
+    let mut fields = match (&opened, &draft.foreach) {
+        (Some(opened), _) => opened.fields.clone(),
+        (None, Some(foreach)) => source::fields(&foreach.origin),
+        (None, None) => Fields::None,
+    };
+    if draft
+        .foreach
+        .as_ref()
+        .is_some_and(|foreach| matches!(foreach.origin, Origin::Broken))
+        || draft.matrix.as_ref().is_some_and(|matrix| matrix.broken)
+    {
+        fields = Fields::Unknown;
+    }
+    let keys: Vec<String> = draft
+        .matrix
+        .iter()
+        .flat_map(|matrix| matrix.axes.iter().map(|(key, _)| key.clone()))
+        .collect();
+    let binding = Binding {
+        task,
+        scope: Scope {
+            task: &task.name,
+            vars: context.vars,
+            fields: &fields,
+            keys: &keys,
+            run_id: &context.overrides.run_id,
+            attempts: true,
+        },
+    };
+    let label = match &draft.label {
+        Some(template) => Label::Written(binding.label(template, findings)),
+        None => Label::Usual {
+            task: task.name.clone(),
+            keys: keys.clone(),
+        },
+    };
+    let recipe = binding.recipe(context, findings);
+    let product = match &draft.matrix {
+        None => Product::none(),
+        Some(matrix) => match Product::new(matrix) {
+            Ok(product) => product,
+            Err(why) => {
+                findings.add(Problem::at(matrix.span.clone(), why));
+                return None;
+            }
+        },
+    };
+    let (recipe, opened) = (recipe?, opened?);
+    let total = match opened.total.map(|total| total.checked_mul(product.len())) {
+        None => None,
+        Some(Some(total)) => Some(total),
+        Some(None) => {
+            let title = format!(
+                "task {} has more instances than can be counted",
+                quoted(&task.name)
+            );
+            findings.add(Problem::at(task.span.clone(), title));
+            return None;
+        }
+    };
+    Some(TaskPlan {
+        name: task.name.clone(),
+        needs: Vec::new(),
+        retries: context.overrides.retries.or(draft.retries).unwrap_or(0),
+        total,
+        instances: Box::new(instances(opened.rows, product, Arc::new(recipe), label)),
+    })
+}
+
+/// The rows of a task without a source: one, about nothing.
+fn once() -> Rows {
+    Box::new(std::iter::once(Ok(Row::default())))
+}
+
+/// Binds the strings of a task.
+struct Binding<'a> {
+    task: &'a Task,
+    scope: Scope<'a>,
+}
+
+impl Binding<'_> {
+    /// A string that becomes an argument, a path or a variable.
+    fn bind(&self, template: &Template, findings: &mut Findings) -> Bound {
+        let bound = self.scope.bind(template, findings);
+        if bound.has_nul() {
+            let title = "the string holds a NUL byte, which no argument, path or variable can hold";
+            findings.add(Problem::at(template.span.clone(), title));
+        }
+        bound
+    }
+
+    fn label(&self, template: &Template, findings: &mut Findings) -> Bound {
+        let scope = Scope {
+            attempts: false,
+            ..self.scope
+        };
+        scope.bind(template, findings)
+    }
+
+    fn recipe(&self, context: &Context<'_>, findings: &mut Findings) -> Option<Recipe> {
+        let draft = &self.task.draft;
+        let argv = match &draft.action {
+            Some(Action::Command(words)) => {
+                Some(words.iter().map(|word| self.bind(word, findings)).collect())
+            }
+            Some(Action::Shell(script)) => Some(shell::argv(&self.bind(script, findings))),
+            Some(Action::Broken) => None,
+            None => {
+                let title = format!("task {} has nothing to run", quoted(&self.task.name));
+                let help = "give it a `command` (an array) or a `shell` (a string)";
+                findings.add(Problem::at(self.task.span.clone(), title).help(help).absence());
+                None
+            }
+        };
+        let stdin = match &draft.stdin {
+            None => Feed::Empty,
+            Some(Input::File(path)) => Feed::File(self.bind(path, findings)),
+            // Not an argument: any byte will do.
+            Some(Input::Text(text)) => Feed::Text(self.scope.bind(text, findings)),
+        };
+        let env = draft.env.iter().map(|(name, value)| {
+            let value = match value {
+                EnvValue::Written(template) => self.bind(template, findings),
+                EnvValue::Taken(text) => Bound(vec![Part::Slot(Slot::Given(text.clone()))]),
+            };
+            (Text::from(name.as_str()), value)
+        });
+        let env = env.collect();
+        let [cwd, stdout, stderr] = [&draft.cwd, &draft.stdout, &draft.stderr].map(|template| {
+            template
+                .as_ref()
+                .map(|template| (template, self.bind(template, findings)))
+        });
+        self.check_files(&stdout, &stderr, findings);
+        Some(Recipe {
+            argv: argv?,
+            env,
+            env_clear: draft.env_clear.unwrap_or(false),
+            dir: context.dir.to_owned(),
+            cwd: cwd.map(|(_, bound)| bound),
+            stdin,
+            stdout: stdout.map(|(_, bound)| bound),
+            stderr: stderr.map(|(_, bound)| bound),
+            timeout: context.overrides.timeout.or(draft.timeout),
+            kill: draft.kill.clone().unwrap_or_else(default_kill),
+            ok_exit: draft.ok_exit.clone().unwrap_or_else(|| vec![0]),
+        })
+    }
+
+    /// Files that two writers would overwrite for each other.
+    fn check_files(
+        &self,
+        stdout: &Option<(&Template, Bound)>,
+        stderr: &Option<(&Template, Bound)>,
+        findings: &mut Findings,
+    ) {
+        let many = self.task.draft.foreach.is_some() || self.task.draft.matrix.is_some();
+        let varies = |bound: &Bound| !bound.is_constant() || *self.scope.fields == Fields::Unknown;
+        for (template, bound) in [stdout, stderr].into_iter().flatten() {
+            if many && !varies(bound) {
+                let title = format!(
+                    "every instance of {} would write to the same file",
+                    quoted(&self.task.name)
+                );
+                let help = "put a placeholder into the path, `{index}` for one";
+                findings.add(Problem::at(template.span.clone(), title).help(help));
+            }
+        }
+        if let (Some((_, out)), Some((template, err))) = (stdout, stderr)
+            && out == err
+        {
+            let title = "`stdout` and `stderr` would write to the same file";
+            findings.add(Problem::at(template.span.clone(), title));
+        }
+    }
+}

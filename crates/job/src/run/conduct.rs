@@ -1,0 +1,472 @@
+//! The loop of a run: start what may start, wait, take in what came, see whether to stop.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pexec::{Executor, TrySubmitError};
+
+use super::feed::{Feed, Pulled};
+use super::flight::{Asked, Flight, Ready, who};
+use super::inbox::{Inbox, Message};
+use super::judge::{self, Verdict};
+use super::tasks::Tasks;
+use super::teller::Teller;
+use super::{Error, Finished, Options, OutputChunk, OutputKind, Sink};
+use crate::event::{Ended, Kind, Who};
+use crate::exec::note::Note;
+use crate::exec::{self, Notes};
+use crate::plan::Plan;
+use crate::text::Text;
+
+/// The longest the loop sleeps: the sink's `idle` is due then.
+const TURN: Duration = Duration::from_millis(50);
+/// How many blocked instances are told in one turn.
+const BLOCKED: usize = 1024;
+
+/// Everything that a run has in its hands.
+pub(super) struct Conductor<'a, E> {
+    executor: &'a E,
+    options: Options,
+    teller: Teller<'a>,
+    inbox: Arc<Inbox>,
+    tasks: Tasks,
+    sources: Vec<Source>,
+    job: (String, Text),
+    again: VecDeque<Ready>,
+    flights: HashMap<u64, Flight>,
+    launched: u64,
+    /// How often the run was asked to stop, as far as it has noticed.
+    asked: u32,
+    signal: Option<i32>,
+    broken: Option<String>,
+}
+
+/// A task, as far as its instances are concerned.
+struct Source {
+    name: String,
+    retries: u32,
+    total: Option<u64>,
+    pulled: u64,
+    feed: Feed,
+}
+
+impl<'a, E: Executor> Conductor<'a, E> {
+    pub(super) fn new(
+        executor: &'a E,
+        plan: Plan,
+        options: Options,
+        sink: &'a mut dyn Sink,
+    ) -> Conductor<'a, E> {
+        use std::os::unix::ffi::OsStringExt;
+        let tasks = Tasks::new(plan.tasks.iter().map(|task| task.needs.clone()));
+        let source = |task: crate::plan::TaskPlan| Source {
+            name: task.name,
+            retries: task.retries,
+            total: task.total,
+            pulled: 0,
+            feed: Feed::new(task.instances, task.total.is_none()),
+        };
+        let inbox = Arc::new(Inbox::new());
+        options.stop.wakes(&inbox);
+        Conductor {
+            executor,
+            options,
+            teller: Teller::new(sink),
+            inbox,
+            tasks,
+            sources: plan.tasks.into_iter().map(source).collect(),
+            job: (plan.name, Text::from(plan.dir.into_os_string().into_vec())),
+            again: VecDeque::new(),
+            flights: HashMap::new(),
+            launched: 0,
+            asked: 0,
+            signal: None,
+            broken: None,
+        }
+    }
+
+    pub(super) fn run(mut self) -> Result<Finished, Error> {
+        self.open();
+        loop {
+            self.heed_stop();
+            self.launch();
+            let blocked_left = self.tell_blocked();
+            if self.flights.is_empty() && !blocked_left && !self.may_start() {
+                break;
+            }
+            // Emptied now, the inbox is told of room at once; what came is handled after.
+            let wait = if blocked_left { Duration::ZERO } else { TURN };
+            for message in self.inbox.take(wait) {
+                match message {
+                    Message::Note { flight, bytes } => self.note(flight, &bytes),
+                    Message::Done { flight } => self.land(flight),
+                }
+            }
+            self.teller.idle();
+        }
+        self.close()
+    }
+
+    fn open(&mut self) {
+        let (job, dir) = self.job.clone();
+        let run = self.options.run_id.clone();
+        let jobs = self.options.jobs as u64;
+        self.teller.event(Kind::RunStarted {
+            run,
+            job,
+            dir,
+            jobs,
+            pid: std::process::id(),
+        });
+        for source in &self.sources {
+            self.teller.event(Kind::Planned {
+                task: source.name.clone(),
+                total: source.total,
+            });
+        }
+    }
+
+    fn close(mut self) -> Result<Finished, Error> {
+        self.inbox.close();
+        let counts = self.teller.state.counts();
+        let (signal, broken) = (self.signal, self.broken.clone());
+        self.teller.event(Kind::RunFinished {
+            counts,
+            signal,
+            broken,
+        });
+        let (state, refused) = self.teller.finish();
+        match (refused, self.broken.take()) {
+            (Some(error), _) => Err(Error::Sink(error)),
+            (None, Some(reason)) => Err(Error::PoolBroken(reason)),
+            (None, None) => Ok(Finished {
+                state,
+                signal: self.signal,
+            }),
+        }
+    }
+
+    /// Nothing forbids to start something.
+    fn goes_on(&self) -> bool {
+        self.asked == 0 && self.broken.is_none() && self.teller.is_well()
+    }
+
+    /// There is something to start, or a source that may still give something.
+    fn may_start(&self) -> bool {
+        self.goes_on() && (!self.again.is_empty() || !self.tasks.opened().is_empty())
+    }
+
+    fn heed_stop(&mut self) {
+        let (asked, signal) = self.options.stop.asked();
+        if asked == 0 {
+            return;
+        }
+        self.signal = signal;
+        while self.asked < asked.min(2) {
+            self.asked += 1;
+            self.teller.event(Kind::Signal {
+                signal: signal.unwrap_or_default(),
+                again: self.asked == 2,
+            });
+        }
+        // Every turn: a wish can miss an attempt that is between two states just now. What has not started is taken
+        // back before anything is asked to stop: a worker that is free again would start it.
+        for flight in self.flights.values_mut() {
+            flight.take_back();
+        }
+        let wish = if self.asked == 1 { Asked::Stop } else { Asked::Kill };
+        for flight in self.flights.values_mut() {
+            flight.ask(wish);
+        }
+    }
+
+    fn launch(&mut self) {
+        let window = self.options.jobs.saturating_mul(2).saturating_add(2);
+        while self.flights.len() < window && self.goes_on() {
+            let Some(ready) = self.next() else { return };
+            if let Err(ready) = self.submit(ready) {
+                self.again.push_front(ready);
+                return;
+            }
+        }
+    }
+
+    /// The next instance to start: one that is to be tried again, or else the first of the plan.
+    fn next(&mut self) -> Option<Ready> {
+        if let Some(ready) = self.again.pop_front() {
+            return Some(ready);
+        }
+        // A task that ends here may open others: look again until nothing changes.
+        'look: loop {
+            for task in self.tasks.opened() {
+                match self.sources[task].feed.pull(&self.inbox) {
+                    Pulled::Instance(instance) => {
+                        self.sources[task].pulled += 1;
+                        self.tasks.begin(task);
+                        return Some(Ready {
+                            task,
+                            instance,
+                            attempt: 1,
+                            announced: true,
+                        });
+                    }
+                    Pulled::Wait => {}
+                    Pulled::End => {
+                        self.end_source(task);
+                        continue 'look;
+                    }
+                    Pulled::Failed(why) => {
+                        self.fail_source(task, why);
+                        continue 'look;
+                    }
+                }
+            }
+            return None;
+        }
+    }
+
+    fn end_source(&mut self, task: usize) {
+        let source = &mut self.sources[task];
+        if source.total != Some(source.pulled) {
+            source.total = Some(source.pulled);
+            self.teller.event(Kind::Planned {
+                task: source.name.clone(),
+                total: source.total,
+            });
+        }
+        self.tasks.exhaust(task);
+    }
+
+    /// A source that broke counts as one more instance, which failed: so the run does, and what needs it does
+    /// not run.
+    fn fail_source(&mut self, task: usize, why: String) {
+        let source = &mut self.sources[task];
+        let name = source.name.clone();
+        let who = Who {
+            id: format!("{name}/{}", source.pulled),
+            task: name.clone(),
+            index: source.pulled,
+            label: Text::from(name),
+            item: None,
+        };
+        source.pulled += 1;
+        self.tasks.begin(task);
+        self.end_source(task);
+        self.teller.event(Kind::Started {
+            who: who.clone(),
+            attempt: 1,
+            pid: None,
+        });
+        let label = who.label.clone();
+        let end = Box::new(judge::source_failed(why));
+        if self.teller.event(Kind::Finished { who, attempt: 1, end }) {
+            self.tasks.fail(task, &label);
+        } else {
+            self.tasks.abandon(task);
+        }
+    }
+
+    fn notes(&self, ready: &Ready) -> Notes {
+        let options = &self.options;
+        ready.notes(
+            &options.run_id,
+            options.stream,
+            &options.spill_dir,
+            options.inline_limit,
+        )
+    }
+
+    /// Gives an attempt to the executor; back comes one that there is no room for.
+    fn submit(&mut self, mut ready: Ready) -> Result<(), Ready> {
+        if !ready.announced {
+            ready.announced = true;
+            let who = ready.who(&self.sources[ready.task].name);
+            if !self.teller.event(Kind::Retried {
+                who,
+                attempt: ready.attempt,
+            }) {
+                return Err(ready);
+            }
+        }
+        let flight = self.launched;
+        let command = (ready.instance.command)(ready.attempt);
+        let notes = self.notes(&ready);
+        let (noted, done) = (Arc::clone(&self.inbox), Arc::clone(&self.inbox));
+        let submitted = self
+            .executor
+            .task(exec::execute, (command, notes))
+            .label(ready.instance.label.to_string())
+            .on_emit(move |bytes| noted.note(flight, bytes))
+            .try_submit();
+        match submitted {
+            Ok(future) => {
+                self.launched += 1;
+                future.on_done(move |_| done.done(flight));
+                self.flights.insert(flight, Flight::new(ready, future));
+                Ok(())
+            }
+            Err(TrySubmitError::Full(_)) => Err(ready),
+            Err(TrySubmitError::Closed(_)) => {
+                self.broken
+                    .get_or_insert_with(|| "it was shut down while the run was using it".to_owned());
+                Err(ready)
+            }
+        }
+    }
+
+    /// Something that an attempt sent while it runs.
+    fn note(&mut self, id: u64, bytes: &[u8]) {
+        let Some(flight) = self.flights.get_mut(&id) else {
+            return;
+        };
+        match Note::decode(bytes) {
+            Some(Note::Started { pid }) => {
+                flight.started = true;
+                let who = flight.ready.who(&self.sources[flight.ready.task].name);
+                self.teller.event(Kind::Started {
+                    who,
+                    attempt: flight.ready.attempt,
+                    pid: Some(pid),
+                });
+            }
+            Some(Note::Output { stream, bytes }) => {
+                for kind in flight.lines(stream, bytes) {
+                    self.teller.output(chunk(&flight.ready, &self.sources, kind));
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// An attempt has come home.
+    fn land(&mut self, id: u64) {
+        let Some(Flight {
+            ready,
+            future,
+            started,
+            ..
+        }) = self.flights.remove(&id)
+        else {
+            return;
+        };
+        let result = future.result();
+        let command = (ready.instance.command)(ready.attempt);
+        let verdict = judge::judge(&result, &command, self.signal);
+        if result.is_err() {
+            // Its worker may have died before it could tidy up.
+            exec::discard(&command, &self.notes(&ready));
+        }
+        match verdict {
+            Verdict::Ended { ended, again } => {
+                let who = ready.who(&self.sources[ready.task].name);
+                if !started {
+                    self.teller.event(Kind::Started {
+                        who: who.clone(),
+                        attempt: ready.attempt,
+                        pid: None,
+                    });
+                }
+                if let Ok(report) = &result {
+                    let succeeded = ended.outcome.is_success();
+                    let whole = OutputKind::Whole {
+                        stdout: &report.stdout,
+                        stderr: &report.stderr,
+                        succeeded,
+                    };
+                    self.teller.output(chunk(&ready, &self.sources, whole));
+                    report.stdout.discard();
+                    report.stderr.discard();
+                }
+                self.settle(ready, who, ended, again);
+            }
+            Verdict::NotRun => self.tasks.abandon(ready.task),
+            Verdict::Broken(reason) => {
+                self.broken.get_or_insert(reason);
+                self.tasks.abandon(ready.task);
+            }
+        }
+    }
+
+    /// Tells an end, and then acts on it.
+    fn settle(&mut self, ready: Ready, who: Who, ended: Ended, again: bool) {
+        let outcome = ended.outcome;
+        let retry = again && ready.attempt <= self.sources[ready.task].retries && self.goes_on();
+        let end = Box::new(Ended { retry, ..ended });
+        let told = self.teller.event(Kind::Finished {
+            who,
+            attempt: ready.attempt,
+            end,
+        });
+        if !told {
+            self.tasks.abandon(ready.task);
+        } else if retry {
+            self.again.push_back(Ready {
+                attempt: ready.attempt + 1,
+                announced: false,
+                ..ready
+            });
+        } else if outcome.is_success() {
+            self.tasks.succeed(ready.task);
+        } else if outcome == crate::event::Outcome::Killed {
+            self.tasks.abandon(ready.task);
+        } else {
+            self.tasks.fail(ready.task, &ready.instance.label);
+        }
+    }
+
+    /// Tells the next instances that they are blocked. True: there are more.
+    fn tell_blocked(&mut self) -> bool {
+        for _ in 0..BLOCKED {
+            if !self.goes_on() {
+                return false;
+            }
+            let Some((task, by)) = self.tasks.blocked() else {
+                return false;
+            };
+            let by = by.clone();
+            let source = &mut self.sources[task];
+            if source.total.is_none() {
+                // Nobody knows when a stream ends; one event stands for the whole task.
+                let name = source.name.clone();
+                let label = Text::from(name.as_str());
+                let who = Who {
+                    id: format!("{name}/0"),
+                    task: name.clone(),
+                    index: 0,
+                    label,
+                    item: None,
+                };
+                source.feed = Feed::Ended;
+                self.teller.event(Kind::Planned {
+                    task: name,
+                    total: Some(1),
+                });
+                self.teller.event(Kind::Blocked { who, by });
+                self.tasks.exhaust(task);
+                continue;
+            }
+            match source.feed.pull(&self.inbox) {
+                Pulled::Instance(instance) => {
+                    source.pulled += 1;
+                    let who = who(&source.name, &instance);
+                    self.teller.event(Kind::Blocked { who, by });
+                }
+                // A source of known length never waits, and what it was to give does not matter any more.
+                Pulled::Wait | Pulled::End | Pulled::Failed(_) => self.end_source(task),
+            }
+        }
+        self.tasks.blocked().is_some()
+    }
+}
+
+fn chunk<'c>(ready: &'c Ready, sources: &'c [Source], kind: OutputKind<'c>) -> OutputChunk<'c> {
+    OutputChunk {
+        label: &ready.instance.label,
+        task: &sources[ready.task].name,
+        index: ready.instance.index,
+        attempt: ready.attempt,
+        place: (ready.task, ready.instance.index),
+        kind,
+    }
+}

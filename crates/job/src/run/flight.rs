@@ -1,0 +1,133 @@
+//! An attempt that is on its way: submitted, and not yet come home.
+
+use std::path::Path;
+
+use pexec::TaskFuture;
+
+use super::OutputKind;
+use crate::event::Who;
+use crate::exec::{Notes, Report, Stream};
+use crate::plan::Instance;
+use crate::text::Text;
+
+/// An instance between attempts.
+pub(super) struct Ready {
+    pub(super) task: usize,
+    pub(super) instance: Instance,
+    /// The attempt to come, from 1.
+    pub(super) attempt: u32,
+    /// It was told that this attempt comes.
+    pub(super) announced: bool,
+}
+
+/// An attempt under way.
+pub(super) struct Flight {
+    pub(super) ready: Ready,
+    pub(super) future: TaskFuture<Report>,
+    /// Its `started` was told.
+    pub(super) started: bool,
+    /// The strongest wish that has reached it.
+    pub(super) asked: Asked,
+    /// Streams that are in the middle of a line.
+    within: [bool; 2],
+}
+
+/// What an attempt was asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Asked {
+    /// To go on.
+    Nothing,
+    /// To stop of its own accord.
+    Stop,
+    /// It is being killed, or will never start.
+    Kill,
+}
+
+impl Flight {
+    pub(super) fn new(ready: Ready, future: TaskFuture<Report>) -> Flight {
+        Flight {
+            ready,
+            future,
+            started: false,
+            asked: Asked::Nothing,
+            within: [false; 2],
+        }
+    }
+
+    /// Sees to it that the attempt does not start, if it has not.
+    pub(super) fn take_back(&mut self) {
+        if self.asked == Asked::Nothing && self.future.cancel() {
+            self.asked = Asked::Kill;
+        }
+    }
+
+    /// Passes a wish on to an attempt that runs. One that it does not reach (it is just starting, say) is asked
+    /// again later.
+    pub(super) fn ask(&mut self, wish: Asked) {
+        if wish <= self.asked {
+            return;
+        }
+        let heard = match wish {
+            Asked::Nothing => true,
+            Asked::Stop => self.future.interrupt(),
+            Asked::Kill => self.future.kill(),
+        };
+        if heard {
+            self.asked = wish;
+        }
+    }
+
+    /// Cuts what streamed in into lines. Notes hold whole lines or pieces of one, never both.
+    pub(super) fn lines<'a>(&mut self, stream: Stream, bytes: &'a [u8]) -> Vec<OutputKind<'a>> {
+        let within = &mut self.within[stream as usize];
+        bytes
+            .split_inclusive(|&b| b == b'\n')
+            .map(|line| {
+                let begins = !*within;
+                let ends = line.ends_with(b"\n");
+                *within = !ends;
+                OutputKind::Line {
+                    stream,
+                    line: line.strip_suffix(b"\n").unwrap_or(line),
+                    begins,
+                    ends,
+                }
+            })
+            .collect()
+    }
+}
+
+impl Ready {
+    pub(super) fn who(&self, task: &str) -> Who {
+        who(task, &self.instance)
+    }
+
+    /// What the attempt is told beside its command.
+    pub(super) fn notes(&self, run_id: &str, stream: bool, spill_dir: &Path, inline_limit: u64) -> Notes {
+        use std::os::unix::ffi::OsStrExt;
+        let plain = |c: char| {
+            if c.is_ascii_alphanumeric() || c == '-' {
+                c
+            } else {
+                '_'
+            }
+        };
+        let run: String = run_id.chars().take(40).map(plain).collect();
+        Notes {
+            stream,
+            spill_dir: Text::from(spill_dir.as_os_str().as_bytes().to_vec()),
+            inline_limit,
+            token: format!("{run}-{}-{}-{}", self.task, self.instance.index, self.attempt),
+        }
+    }
+}
+
+pub(super) fn who(task: &str, instance: &Instance) -> Who {
+    Who {
+        id: format!("{task}/{}", instance.index),
+        task: task.to_owned(),
+        index: instance.index,
+        label: instance.label.clone(),
+        item: instance.item.clone(),
+    }
+}

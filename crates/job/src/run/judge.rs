@@ -1,0 +1,292 @@
+//! What an attempt's end means: success or not, why in a line, and whether another attempt makes sense. Pure.
+
+use std::time::Duration;
+
+use pexec::{Autopsy, TaskError};
+
+use crate::command::Command;
+use crate::event::{Ended, Outcome};
+use crate::exec::{End, Report, StopReason};
+use crate::text::Text;
+
+/// How much of a failure's standard error is told.
+const TAIL: usize = 4096;
+
+/// What became of an attempt.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    /// It ended.
+    Ended {
+        ended: Ended,
+        /// Another attempt may do better.
+        again: bool,
+    },
+    /// It never began.
+    NotRun,
+    /// It did not come home because the pool broke.
+    Broken(String),
+}
+
+/// Judges an attempt of `command`; `stop`: the signal that the run was asked to stop with, if it was.
+pub(super) fn judge(result: &Result<Report, TaskError>, command: &Command, stop: Option<i32>) -> Verdict {
+    match result {
+        Ok(report) => judge_report(report, command, stop),
+        Err(error) => judge_error(error, stop),
+    }
+}
+
+fn judge_report(report: &Report, command: &Command, stop: Option<i32>) -> Verdict {
+    let (exit, signal) = match &report.end {
+        End::Exited(code) | End::NotStarted { code, .. } => (Some(*code), None),
+        End::Signaled(signal) => (None, Some(*signal)),
+        End::Unknown => (None, None),
+    };
+    let (outcome, why, again) = match (&report.stopped, &report.fault, &report.end) {
+        (Some(StopReason::Timeout), _, _) => {
+            let after = command.timeout.unwrap_or(report.wall);
+            (
+                Outcome::Timeout,
+                Some(format!("timed out after {after:?}")),
+                false,
+            )
+        }
+        (Some(StopReason::Interrupted), _, _) => (Outcome::Killed, Some(stopped(stop)), false),
+        (None, Some(fault), _) => (Outcome::Failed, Some(fault.clone()), false),
+        (None, None, End::Exited(code)) if command.ok_exit.contains(code) => (Outcome::Success, None, false),
+        (None, None, End::Exited(code)) => (Outcome::Failed, Some(format!("exit {code}")), true),
+        (None, None, End::Signaled(n)) => (Outcome::Failed, Some(signal_text(*n)), true),
+        (None, None, End::NotStarted { reason, .. }) => (Outcome::Failed, Some(reason.clone()), true),
+        (None, None, End::Unknown) => {
+            let why = "its exit status was taken by another part of the program";
+            (Outcome::Failed, Some(why.to_owned()), true)
+        }
+    };
+    let tail = if outcome.is_success() {
+        Vec::new()
+    } else {
+        report.stderr.tail(TAIL)
+    };
+    let ended = Ended {
+        outcome,
+        exit,
+        signal,
+        why,
+        retry: false,
+        leaky: report.leaky,
+        wall: report.wall,
+        user: report.user,
+        system: report.system,
+        peak_rss: report.peak_rss,
+        stdout: report.stdout.len(),
+        stderr: report.stderr.len(),
+        tail: Text::from(tail),
+    };
+    Verdict::Ended { ended, again }
+}
+
+fn judge_error(error: &TaskError, stop: Option<i32>) -> Verdict {
+    let (outcome, why, again) = match error {
+        TaskError::Cancelled | TaskError::Expired(_) if stop.is_some() => return Verdict::NotRun,
+        TaskError::Cancelled | TaskError::PoolClosed => {
+            return Verdict::Broken("it was shut down while the run was using it".to_owned());
+        }
+        TaskError::PoolBroken(reason) => return Verdict::Broken(reason.clone()),
+        TaskError::Killed(_) if stop.is_some() => (Outcome::Killed, stopped(stop), false),
+        TaskError::Crashed(autopsy) => (
+            Outcome::Failed,
+            format!("its worker crashed: {}", autopsy.verdict),
+            true,
+        ),
+        TaskError::Killed(autopsy) => (
+            Outcome::Failed,
+            format!("its worker was killed: {}", autopsy.verdict),
+            false,
+        ),
+        TaskError::TimedOut(autopsy) => (
+            Outcome::Timeout,
+            format!("its worker timed out: {}", autopsy.verdict),
+            false,
+        ),
+        TaskError::LimitExceeded(autopsy) => (
+            Outcome::Memory,
+            format!("its worker exceeded a limit: {}", autopsy.verdict),
+            false,
+        ),
+        TaskError::Panicked(panic) => (Outcome::Failed, format!("its worker panicked: {panic}"), true),
+        other => (Outcome::Failed, format!("it could not be run: {other}"), false),
+    };
+    let autopsy = error.autopsy();
+    let ended = Ended {
+        outcome,
+        exit: None,
+        signal: None,
+        why: Some(why),
+        retry: false,
+        leaky: false,
+        wall: autopsy.map_or(Duration::ZERO, |a: &Autopsy| a.ran_for),
+        user: Duration::ZERO,
+        system: Duration::ZERO,
+        peak_rss: 0,
+        stdout: 0,
+        stderr: 0,
+        tail: autopsy
+            .map(|a| Text::from(a.output_tail.as_str()))
+            .unwrap_or_default(),
+    };
+    Verdict::Ended { ended, again }
+}
+
+/// The end of something that is no command: the source of a task.
+pub(super) fn source_failed(why: String) -> Ended {
+    Ended {
+        outcome: Outcome::Failed,
+        exit: None,
+        signal: None,
+        why: Some(format!("its source could not be read to the end: {why}")),
+        retry: false,
+        leaky: false,
+        wall: Duration::ZERO,
+        user: Duration::ZERO,
+        system: Duration::ZERO,
+        peak_rss: 0,
+        stdout: 0,
+        stderr: 0,
+        tail: Text::default(),
+    }
+}
+
+fn stopped(stop: Option<i32>) -> String {
+    match stop {
+        Some(n) => format!("stopped with the run, by {}", signal_text(n)),
+        None => "stopped from outside".to_owned(),
+    }
+}
+
+/// `signal 9 (KILL)`.
+fn signal_text(n: i32) -> String {
+    match pexec_ipc::process::signal_name(n) {
+        Some(name) => format!("signal {n} ({})", name.strip_prefix("SIG").unwrap_or(name)),
+        None => format!("signal {n}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::{Stdin, default_kill};
+    use crate::exec::Captured;
+
+    fn command() -> Command {
+        Command {
+            argv: vec!["x".into()],
+            env: vec![],
+            env_clear: false,
+            cwd: "/".into(),
+            stdin: Stdin::Empty,
+            stdout: None,
+            stderr: None,
+            timeout: Some(Duration::from_secs(30)),
+            kill: default_kill(),
+            ok_exit: vec![0, 4],
+        }
+    }
+
+    fn report(end: End) -> Report {
+        Report {
+            end,
+            pid: Some(1),
+            wall: Duration::from_millis(5),
+            user: Duration::ZERO,
+            system: Duration::ZERO,
+            peak_rss: 1,
+            stdout: Captured::Inline(vec![]),
+            stderr: Captured::Inline(b"oh".to_vec()),
+            leaky: false,
+            stopped: None,
+            fault: None,
+        }
+    }
+
+    fn word(report: Report) -> (Outcome, String, bool) {
+        match judge(&Ok(report), &command(), Some(15)) {
+            Verdict::Ended { ended, again } => (ended.outcome, ended.why.unwrap_or_default(), again),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_end_has_its_word_and_its_line() {
+        let not_started = End::NotStarted {
+            code: 127,
+            reason: "command not found: x".into(),
+        };
+        assert_eq!(
+            word(report(End::Exited(0))),
+            (Outcome::Success, String::new(), false)
+        );
+        assert_eq!(
+            word(report(End::Exited(4))),
+            (Outcome::Success, String::new(), false)
+        );
+        assert_eq!(
+            word(report(End::Exited(3))),
+            (Outcome::Failed, "exit 3".into(), true)
+        );
+        assert_eq!(
+            word(report(End::Signaled(9))),
+            (Outcome::Failed, "signal 9 (KILL)".into(), true)
+        );
+        assert_eq!(
+            word(report(End::Signaled(40))),
+            (Outcome::Failed, "signal 40".into(), true)
+        );
+        assert_eq!(
+            word(report(not_started)),
+            (Outcome::Failed, "command not found: x".into(), true)
+        );
+    }
+
+    #[test]
+    fn a_command_that_was_told_to_stop_did_not_succeed_whatever_it_says() {
+        let timed_out = Report {
+            stopped: Some(StopReason::Timeout),
+            ..report(End::Exited(0))
+        };
+        assert_eq!(
+            word(timed_out),
+            (Outcome::Timeout, "timed out after 30s".into(), false)
+        );
+        let stopped = Report {
+            stopped: Some(StopReason::Interrupted),
+            ..report(End::Exited(0))
+        };
+        assert_eq!(
+            word(stopped),
+            (
+                Outcome::Killed,
+                "stopped with the run, by signal 15 (TERM)".into(),
+                false
+            )
+        );
+    }
+
+    #[test]
+    fn lost_output_is_a_failure_of_a_command_that_succeeded() {
+        let lost = Report {
+            fault: Some("disk full".into()),
+            ..report(End::Exited(0))
+        };
+        assert_eq!(word(lost), (Outcome::Failed, "disk full".into(), false));
+    }
+
+    #[test]
+    fn a_cancelled_attempt_was_not_run_if_the_run_is_stopping_and_else_the_pool_was_shut_down() {
+        let cancelled = Err(TaskError::Cancelled);
+        assert!(matches!(judge(&cancelled, &command(), Some(2)), Verdict::NotRun));
+        assert!(matches!(judge(&cancelled, &command(), None), Verdict::Broken(_)));
+        let broken = Err(TaskError::PoolBroken("no processes left".into()));
+        assert!(
+            matches!(judge(&broken, &command(), None), Verdict::Broken(why) if why == "no processes left")
+        );
+    }
+}

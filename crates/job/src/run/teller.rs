@@ -1,0 +1,86 @@
+//! Tells the sink, and folds only what it took: so the state never knows of something that was not written down.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::{OutputChunk, Sink};
+use crate::event::{Event, Kind};
+use crate::state::RunState;
+
+/// Two calls of `idle` are at least this far apart.
+const IDLE: Duration = Duration::from_millis(25);
+
+/// The run's voice.
+pub(super) struct Teller<'a> {
+    sink: &'a mut dyn Sink,
+    pub(super) state: RunState,
+    seq: u64,
+    idled: Instant,
+    events_ok: bool,
+    output_ok: bool,
+    error: Option<io::Error>,
+}
+
+impl<'a> Teller<'a> {
+    pub(super) fn new(sink: &'a mut dyn Sink) -> Teller<'a> {
+        Teller {
+            sink,
+            state: RunState::new(),
+            seq: 0,
+            idled: Instant::now(),
+            events_ok: true,
+            output_ok: true,
+            error: None,
+        }
+    }
+
+    /// Tells an event. False: it was not taken, and must have no consequences.
+    pub(super) fn event(&mut self, kind: Kind) -> bool {
+        if self.events_ok {
+            let event = Event::new(self.seq, Timestamp::now(), kind);
+            match self.sink.event(&event) {
+                Ok(()) => {
+                    self.seq += 1;
+                    self.state.apply(&event);
+                }
+                Err(error) => {
+                    self.events_ok = false;
+                    self.output_ok = false;
+                    self.error.get_or_insert(error);
+                }
+            }
+        }
+        self.idle();
+        self.events_ok
+    }
+
+    /// Gives output.
+    pub(super) fn output(&mut self, chunk: OutputChunk<'_>) {
+        if self.output_ok
+            && let Err(error) = self.sink.output(chunk)
+        {
+            self.output_ok = false;
+            self.error.get_or_insert(error);
+        }
+    }
+
+    /// The sink refused nothing so far.
+    pub(super) fn is_well(&self) -> bool {
+        self.error.is_none()
+    }
+
+    /// Lets the sink breathe, if it is time to.
+    pub(super) fn idle(&mut self) {
+        if self.idled.elapsed() >= IDLE {
+            self.sink.idle();
+            self.idled = Instant::now();
+        }
+    }
+
+    /// The state, and what the sink refused first.
+    pub(super) fn finish(self) -> (RunState, Option<io::Error>) {
+        (self.state, self.error)
+    }
+}

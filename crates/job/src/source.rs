@@ -1,0 +1,165 @@
+//! Where items come from: every kind of `foreach` as an iterator of rows.
+//!
+//! Opening a source looks at all of it that can be looked at, so that a ragged row or a missing file is said before
+//! anything starts; its rows are then read again as they are needed, so that memory does not grow with a file. What
+//! cannot be read twice (standard input, a pipe) is only read while the job runs. Paths of a `glob` are the
+//! exception: they have to be sorted, so they are held.
+
+mod glob;
+mod lines;
+mod pattern;
+pub(crate) mod range;
+mod rows;
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::plan::SourceError;
+use crate::spec::Origin;
+use crate::template::bind::{Fields, Row};
+use crate::text::Text;
+
+pub(crate) use lines::Lines;
+
+/// The rows of a source; an error ends them.
+pub(crate) type Rows = Box<dyn Iterator<Item = Result<Row, SourceError>> + Send>;
+
+/// A source that is ready to be read.
+pub(crate) struct Opened {
+    pub(crate) fields: Fields,
+    /// How many rows there are, if that is known before they are read.
+    pub(crate) total: Option<u64>,
+    pub(crate) rows: Rows,
+}
+
+/// Why a source could not be opened.
+#[derive(Debug)]
+pub(crate) struct Trouble {
+    pub(crate) what: String,
+    pub(crate) help: String,
+}
+
+impl Trouble {
+    pub(super) fn new(what: impl Into<String>) -> Trouble {
+        Trouble {
+            what: what.into(),
+            help: String::new(),
+        }
+    }
+}
+
+/// The placeholders of a source, as far as they are known without looking at it.
+pub(crate) fn fields(origin: &Origin) -> Fields {
+    match origin {
+        Origin::Glob(_) | Origin::Lines(_) | Origin::Stdin | Origin::Range(_) | Origin::Values(_) => {
+            Fields::Item
+        }
+        Origin::Csv(_) | Origin::Broken => Fields::Unknown,
+    }
+}
+
+/// Opens a source; relative paths are relative to `dir`.
+pub(crate) fn open(origin: &Origin, dir: &Path) -> Result<Opened, Trouble> {
+    let items = |total: u64, rows: Rows| Opened {
+        fields: Fields::Item,
+        total: Some(total),
+        rows,
+    };
+    match origin {
+        Origin::Glob(pattern) => {
+            let paths = glob::expand(pattern, dir)?;
+            let total = paths.len() as u64;
+            Ok(items(
+                total,
+                Box::new(paths.into_iter().map(|path| Ok(row(path)))),
+            ))
+        }
+        Origin::Values(values) => {
+            let values = std::sync::Arc::clone(values);
+            let total = values.len() as u64;
+            let rows = (0..values.len()).map(move |at| Ok(row(values[at].clone())));
+            Ok(items(total, Box::new(rows)))
+        }
+        Origin::Range(range) => {
+            let rows = range
+                .numbers()
+                .map(|number| Ok(row(Text::from(number.to_string()))));
+            Ok(items(range.len(), Box::new(rows)))
+        }
+        Origin::Lines(path) => lines::open(&dir.join(path), path),
+        Origin::Stdin => Ok(Opened {
+            fields: Fields::Item,
+            total: None,
+            rows: Box::new(Lines::new(io::stdin(), "standard input".to_owned())),
+        }),
+        Origin::Csv(path) => rows::open(&dir.join(path), path),
+        Origin::Broken => Ok(items(0, Box::new(std::iter::empty()))),
+    }
+}
+
+/// The row of a single item.
+pub(super) fn row(item: Text) -> Row {
+    Row {
+        item: Some(item),
+        ..Row::default()
+    }
+}
+
+/// A file to read items from; `true`: it can be read again.
+fn open_file(path: &Path, name: &str) -> Result<(File, bool), Trouble> {
+    let trouble = |error: io::Error| Trouble::new(format!("cannot read {name}: {error}"));
+    // Asked first: to open a pipe that nobody writes to would wait for ever, but a directory opens.
+    let metadata = fs::metadata(path).map_err(trouble)?;
+    if metadata.is_dir() {
+        return Err(Trouble::new(format!("cannot read {name}: it is a directory")));
+    }
+    Ok((File::open(path).map_err(trouble)?, metadata.is_file()))
+}
+
+/// Rows that were counted and are now read a second time: what has changed in between is an error, as the plan, and
+/// what was said about it, no longer holds.
+struct Again {
+    rows: Rows,
+    left: u64,
+    path: PathBuf,
+    over: bool,
+}
+
+impl Again {
+    fn new(rows: Rows, total: u64, path: &Path) -> Again {
+        Again {
+            rows,
+            left: total,
+            path: path.to_owned(),
+            over: false,
+        }
+    }
+}
+
+impl Iterator for Again {
+    type Item = Result<Row, SourceError>;
+
+    fn next(&mut self) -> Option<Result<Row, SourceError>> {
+        if self.over {
+            return None;
+        }
+        match (self.rows.next(), self.left) {
+            (Some(Ok(row)), 1..) => {
+                self.left -= 1;
+                return Some(Ok(row));
+            }
+            (None, 0) => self.over = true,
+            (Some(Err(error)), _) => {
+                self.over = true;
+                return Some(Err(error));
+            }
+            (Some(Ok(_)), 0) | (None, 1..) => {
+                self.over = true;
+                let path = self.path.display();
+                return Some(Err(SourceError(format!("{path} was changed while the job ran"))));
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,81 @@
+//! `env`: the variables that a command gets on top of its environment.
+
+use std::os::unix::ffi::OsStringExt;
+
+use toml::de::DeValue;
+
+use super::keys::Keys;
+use super::reader::{Reader, Table, Value};
+use crate::problem::{Problem, quoted};
+use crate::template::Template;
+use crate::text::Text;
+
+/// The value of a variable.
+#[derive(Clone, Debug)]
+pub(crate) enum EnvValue {
+    /// Written in the file.
+    Written(Template),
+    /// Taken from the environment of pexec, as it is.
+    Taken(Text),
+}
+
+/// The variables, in the order of the file.
+pub(super) fn read(reader: &mut Reader<'_>, value: &Value<'_>) -> Vec<(String, EnvValue)> {
+    let Some(table) = reader.table(value) else {
+        return Vec::new();
+    };
+    let mut env = Vec::new();
+    for (name, span, value) in Table::in_file_order(table).entries() {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            let title = format!("{} cannot be the name of an environment variable", quoted(name));
+            reader
+                .findings
+                .add(Problem::at(span.clone(), title).label("expected a name without `=` and NUL"));
+        }
+        let value = match value.get_ref() {
+            DeValue::Table(table) => {
+                let table = reader.known(table, &Keys::ENV, "an environment variable");
+                read_table(reader, &table, value)
+            }
+            _ => reader.scalar(value).map(EnvValue::Written),
+        };
+        env.extend(value.map(|value| (name.to_owned(), value)));
+    }
+    env
+}
+
+fn read_table(reader: &mut Reader<'_>, table: &Table<'_, '_>, whole: &Value<'_>) -> Option<EnvValue> {
+    if let (Some(secret), Some(place)) = (table.get("secret"), table.place("secret"))
+        && reader.boolean(secret)?
+    {
+        // A value that must not be shown would be shown.
+        let title = "`secret` is not supported by this version of pexec";
+        reader.findings.add(Problem::at(place, title));
+        return None;
+    }
+    match (table.get("value"), table.get("from_env")) {
+        (Some(value), None) => reader.scalar(value).map(EnvValue::Written),
+        (None, Some(value)) => {
+            let name = reader.string(value, "the name of a variable")?;
+            let taken = match name.is_empty() || name.contains(['=', '\0']) {
+                true => None,
+                false => std::env::var_os(&name),
+            };
+            if taken.is_none() {
+                let title = format!("{} is not set in the environment of pexec", quoted(&name));
+                let help = "set it, or give a `value` instead";
+                reader.findings.add(Problem::at(value.span(), title).help(help));
+            }
+            taken.map(|value| EnvValue::Taken(Text(value.into_vec())))
+        }
+        _ => {
+            let title = "expected exactly one of `value` and `from_env`";
+            let problem = Problem::at(whole.span(), title);
+            // An unknown key may be the one that is missing; then it has been told.
+            if table.is_empty() || table.has("value") || table.has("secret") {
+                reader.findings.add(problem);
+            }
+            None
+        }
+    }
+}

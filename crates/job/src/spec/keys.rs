@@ -1,0 +1,74 @@
+//! Every key that a job file may hold, in the order in which people look for them.
+
+/// The keys of one kind of table.
+pub(crate) struct Keys {
+    /// Understood.
+    pub(crate) known: &'static [&'static str],
+    /// Promised, but not understood by this version: refused by name, never passed over.
+    pub(crate) later: &'static [&'static str],
+}
+
+impl Keys {
+    /// The file itself.
+    pub(crate) const TOP: Keys = Keys {
+        known: &["name", "run", "vars", "defaults", "tasks"],
+        later: &["groups"],
+    };
+    /// `[run]`.
+    pub(crate) const RUN: Keys = Keys {
+        known: &["workers", "output"],
+        later: &["halt", "memory"],
+    };
+    /// A task, and `[defaults]`.
+    pub(crate) const TASK: Keys = Keys {
+        known: &[
+            "command",
+            "shell",
+            "foreach",
+            "matrix",
+            "needs",
+            "label",
+            "stdin",
+            "stdout",
+            "stderr",
+            "env",
+            "env_clear",
+            "cwd",
+            "timeout",
+            "kill",
+            "retries",
+            "ok_exit",
+        ],
+        later: &[
+            "call",
+            "args",
+            "needs_each",
+            "inputs",
+            "outputs",
+            "queue_timeout",
+            "backoff",
+            "retry_on",
+            "memory",
+            "cpu_time",
+            "open_files",
+            "nice",
+            "group",
+            "priority",
+        ],
+    };
+    /// `foreach`.
+    pub(crate) const FOREACH: Keys = Keys {
+        known: &["glob", "lines", "csv", "range", "values"],
+        later: &["jsonl", "command"],
+    };
+    /// `stdin`.
+    pub(crate) const STDIN: Keys = Keys {
+        known: &["file", "text"],
+        later: &[],
+    };
+    /// A variable in `env` that is written as a table.
+    pub(crate) const ENV: Keys = Keys {
+        known: &["value", "from_env", "secret"],
+        later: &[],
+    };
+}

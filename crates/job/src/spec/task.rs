@@ -1,0 +1,159 @@
+//! The keys of a task, which are those of `[defaults]` too.
+
+use std::time::Duration;
+
+use toml::de::DeTable;
+
+use super::action::{self, Action};
+use super::env::{self, EnvValue};
+use super::foreach::{self, Foreach};
+use super::keys::Keys;
+use super::kill;
+use super::matrix::{self, Matrix};
+use super::reader::{Reader, Value};
+use crate::command::KillStep;
+use crate::problem::{Problem, Span};
+use crate::template::Template;
+
+/// What a table says about a task; what it does not say is open.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Draft {
+    pub(crate) action: Option<Action>,
+    pub(crate) foreach: Option<Foreach>,
+    pub(crate) matrix: Option<Matrix>,
+    /// Names of tasks, with their places.
+    pub(crate) needs: Option<Vec<(String, Span)>>,
+    pub(crate) label: Option<Template>,
+    pub(crate) stdin: Option<Input>,
+    pub(crate) stdout: Option<Template>,
+    pub(crate) stderr: Option<Template>,
+    pub(crate) env: Vec<(String, EnvValue)>,
+    pub(crate) env_clear: Option<bool>,
+    pub(crate) cwd: Option<Template>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) kill: Option<Vec<KillStep>>,
+    pub(crate) retries: Option<u32>,
+    pub(crate) ok_exit: Option<Vec<i32>>,
+}
+
+/// `stdin`.
+#[derive(Clone, Debug)]
+pub(crate) enum Input {
+    File(Template),
+    Text(Template),
+}
+
+/// Reads a table; `whose` names it in messages.
+pub(super) fn read(reader: &mut Reader<'_>, table: &DeTable<'_>, whose: &str) -> Draft {
+    let table = reader.known(table, &Keys::TASK, whose);
+    let path = |reader: &mut Reader<'_>, key: &str| {
+        let value = table.get(key)?;
+        let template = reader.template(value, "a path")?;
+        if template.is_empty() {
+            let title = "the path is empty";
+            reader.findings.add(Problem::at(value.span(), title));
+        }
+        Some(template)
+    };
+    Draft {
+        action: action::read(reader, &table, whose),
+        foreach: table.get("foreach").map(|value| foreach::read(reader, value)),
+        matrix: table.get("matrix").map(|value| matrix::read(reader, value)),
+        needs: table.get("needs").and_then(|value| read_needs(reader, value)),
+        label: table
+            .get("label")
+            .and_then(|value| reader.template(value, "a string")),
+        stdin: table.get("stdin").and_then(|value| read_stdin(reader, value)),
+        stdout: path(reader, "stdout"),
+        stderr: path(reader, "stderr"),
+        env: table
+            .get("env")
+            .map(|value| env::read(reader, value))
+            .unwrap_or_default(),
+        env_clear: table.get("env_clear").and_then(|value| reader.boolean(value)),
+        cwd: path(reader, "cwd"),
+        timeout: table
+            .get("timeout")
+            .and_then(|value| kill::read_duration(reader, value)),
+        kill: table
+            .get("kill")
+            .and_then(|value| kill::read_ladder(reader, value)),
+        retries: table
+            .get("retries")
+            .and_then(|value| reader.integer(value, 0, i64::from(u32::MAX) - 1))
+            .map(|retries| retries as u32),
+        ok_exit: table.get("ok_exit").and_then(|value| read_ok_exit(reader, value)),
+    }
+}
+
+fn read_needs(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Vec<(String, Span)>> {
+    let list = reader.array(value, "an array of task names", "[\"name\"]")?;
+    let names = list.iter().filter_map(|value| {
+        let name = reader.string(value, "the name of a task")?;
+        Some((name, value.span()))
+    });
+    Some(names.collect())
+}
+
+fn read_stdin(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Input> {
+    let Some(table) = value.get_ref().as_table() else {
+        let help = "write it as `stdin = { file = \"path\" }` or `stdin = { text = \"..\" }`";
+        reader.wrong(value, "a table", help);
+        return None;
+    };
+    let table = reader.known(table, &Keys::STDIN, "`stdin`");
+    match (table.get("file"), table.get("text")) {
+        (Some(file), None) => reader.template(file, "a path").map(Input::File),
+        (None, Some(text)) => reader.template(text, "a string").map(Input::Text),
+        (both, _) => {
+            if both.is_some() || table.is_empty() {
+                let title = "`stdin` takes exactly one of `file` and `text`";
+                reader.findings.add(Problem::at(value.span(), title));
+            }
+            None
+        }
+    }
+}
+
+fn read_ok_exit(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Vec<i32>> {
+    let list = reader.array(value, "an array of exit codes", "[0, 1]")?;
+    if list.is_empty() {
+        let title = "`ok_exit` is empty: nothing could succeed";
+        reader.findings.add(Problem::at(value.span(), title));
+    }
+    let codes = list.iter().filter_map(|value| reader.integer(value, 0, 255));
+    Some(codes.map(|code| code as i32).collect())
+}
+
+impl Draft {
+    /// This, and what `defaults` say where it says nothing. `env` is put together variable by variable.
+    pub(super) fn or(self, defaults: &Draft, name: &str) -> Draft {
+        let own = self.env;
+        let is_own = |name: &str| own.iter().any(|(own, _)| own == name);
+        let inherited = defaults.env.iter().filter(|(name, _)| !is_own(name)).cloned();
+        let mut env: Vec<(String, EnvValue)> = inherited.collect();
+        env.extend(own);
+        // A task that others wait for by default does not wait for itself.
+        let needs = |needs: &Vec<(String, Span)>| {
+            let others = needs.iter().filter(|(need, _)| need != name);
+            others.cloned().collect()
+        };
+        Draft {
+            action: self.action.or_else(|| defaults.action.clone()),
+            foreach: self.foreach.or_else(|| defaults.foreach.clone()),
+            matrix: self.matrix.or_else(|| defaults.matrix.clone()),
+            needs: self.needs.or_else(|| defaults.needs.as_ref().map(needs)),
+            label: self.label.or_else(|| defaults.label.clone()),
+            stdin: self.stdin.or_else(|| defaults.stdin.clone()),
+            stdout: self.stdout.or_else(|| defaults.stdout.clone()),
+            stderr: self.stderr.or_else(|| defaults.stderr.clone()),
+            env,
+            env_clear: self.env_clear.or(defaults.env_clear),
+            cwd: self.cwd.or_else(|| defaults.cwd.clone()),
+            timeout: self.timeout.or(defaults.timeout),
+            kill: self.kill.or_else(|| defaults.kill.clone()),
+            retries: self.retries.or(defaults.retries),
+            ok_exit: self.ok_exit.or_else(|| defaults.ok_exit.clone()),
+        }
+    }
+}
