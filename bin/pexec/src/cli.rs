@@ -1,0 +1,229 @@
+//! What can be typed: flags and arguments, checked as far as that needs no file.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use pexec_job::plan::Output;
+
+/// Shown under the help of `pexec`; each line works when pasted into a shell.
+const EXAMPLES: &str = "\
+Examples:
+  seq 5 | pexec each -- echo 'item {}'
+  pexec each -j 50% -- sha256sum {} ::: /etc/passwd /etc/group
+  printf '[tasks.hi]\\nforeach = { range = \"0..3\" }\\nshell = \"echo hi {item}\"\\n' > hi.toml && pexec run hi.toml
+
+Exit codes:
+  0 all succeeded   1 some failed   2 usage or job file   4 standard output not writable
+  5 events not writable   6 the pool broke   128+n interrupted by signal n";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "pexec",
+    version,
+    about = "Runs thousands of commands on all CPUs and says exactly what happened",
+    after_help = EXAMPLES,
+    disable_help_subcommand = true
+)]
+pub(crate) struct Cli {
+    /// Say more on standard error about workers and tasks; twice for everything (also: PEXEC_LOG=debug)
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
+    #[command(subcommand)]
+    pub(crate) verb: Option<Verb>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Run a job file
+    Run(Run),
+    /// Run one command per line of standard input, or per argument after `:::`
+    Each(Each),
+    /// Check a job file and run nothing
+    Check(Check),
+}
+
+/// `pexec run`.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The job file
+    #[arg(value_name = "JOB.toml")]
+    pub(crate) job: PathBuf,
+    #[command(flatten)]
+    pub(crate) choose: Choose,
+    #[command(flatten)]
+    pub(crate) flags: RunFlags,
+}
+
+/// `pexec each`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+{} stands for the item; a command without {} gets it as its last argument. Other braces are literal.
+
+Examples:
+  find . -name '*.rs' -print0 | pexec each -0 -- wc -l {}
+  pexec each --output ordered -- sh -c 'sleep \"$1\"; echo \"$1\"' sh {} ::: 0.2 0.1 0")]
+pub(crate) struct Each {
+    /// Items on standard input end with NUL instead of a newline
+    #[arg(short = '0', long = "null")]
+    pub(crate) null: bool,
+    #[command(flatten)]
+    pub(crate) flags: RunFlags,
+    /// The command; arguments after a `:::` are the items, otherwise they are read from standard input
+    #[arg(value_name = "CMD", trailing_var_arg = true, required = true)]
+    pub(crate) argv: Vec<OsString>,
+}
+
+/// `pexec check`.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The job file
+    #[arg(value_name = "JOB.toml")]
+    pub(crate) job: PathBuf,
+    #[command(flatten)]
+    pub(crate) choose: Choose,
+}
+
+/// What of a job file is run, and with which variables.
+#[derive(Debug, Args)]
+pub(crate) struct Choose {
+    /// Run only this task, and take what it needs as done (repeatable)
+    #[arg(long, value_name = "TASK")]
+    pub(crate) only: Vec<String>,
+    /// Give a variable of the job file another value (repeatable)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
+    pub(crate) set: Vec<(String, String)>,
+}
+
+/// How things are run and shown; the same for `run` and `each`.
+#[derive(Debug, Args)]
+pub(crate) struct RunFlags {
+    /// How many run at once: 4, 50% or cpus-1 [default: the CPUs that this process may use]
+    #[arg(short, long, value_name = "N")]
+    pub(crate) jobs: Option<String>,
+    /// Extra attempts for every instance that fails
+    #[arg(long, value_name = "N")]
+    pub(crate) retries: Option<u32>,
+    /// Time limit of every attempt, like 30s or 1m30s
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// How output is shown [default: grouped]
+    #[arg(long, value_name = "MODE", value_enum)]
+    pub(crate) output: Option<OutputMode>,
+    /// How progress is shown on standard error
+    #[arg(long, value_name = "KIND", value_enum, default_value_t = ProgressKind::Auto)]
+    pub(crate) progress: ProgressKind,
+    /// Write every event as a line of JSON to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) events: Option<PathBuf>,
+}
+
+/// `--output`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputMode {
+    /// All of an instance's output when it ends
+    Grouped,
+    /// The same, in the order of the plan
+    Ordered,
+    /// Whole lines as they come, prefixed with the label
+    Line,
+    /// Nothing, except the tail of a failure
+    None,
+}
+
+impl From<OutputMode> for Output {
+    fn from(mode: OutputMode) -> Output {
+        match mode {
+            OutputMode::Grouped => Output::Grouped,
+            OutputMode::Ordered => Output::Ordered,
+            OutputMode::Line => Output::Line,
+            OutputMode::None => Output::None,
+        }
+    }
+}
+
+/// `--progress`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressKind {
+    /// A bar on a terminal, plain lines elsewhere
+    Auto,
+    /// A bar, redrawn in place
+    Bar,
+    /// A line at intervals
+    Plain,
+    /// Nothing
+    None,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|e| format!("{e}; write it like 30s, 1m30s or 500ms"))
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as NAME=VALUE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once("pexec").chain(args.iter().copied()))
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn everything_after_the_command_of_each_belongs_to_it() {
+        for args in [
+            ["each", "-j2", "--", "grep", "-v", "--retries", "x", ":::", "a"].as_slice(),
+            &["each", "-j2", "grep", "-v", "--retries", "x", ":::", "a"],
+        ] {
+            let Some(Verb::Each(each)) = parse(args).expect("valid").verb else {
+                panic!("not each")
+            };
+            assert_eq!(each.argv, ["grep", "-v", "--retries", "x", ":::", "a"]);
+            assert_eq!(each.flags.jobs.as_deref(), Some("2"));
+            assert_eq!(each.flags.retries, None);
+        }
+    }
+
+    #[test]
+    fn a_misspelt_flag_of_each_is_not_taken_for_a_command() {
+        assert!(parse(&["each", "--jops", "2", "--", "true"]).is_err());
+    }
+
+    #[test]
+    fn a_value_of_set_may_hold_equal_signs_and_be_empty() {
+        let Some(Verb::Run(run)) = parse(&["run", "j", "--set", "a=b=c", "--set", "d="])
+            .expect("valid")
+            .verb
+        else {
+            panic!("not run")
+        };
+        assert_eq!(
+            run.choose.set,
+            [("a".into(), "b=c".into()), ("d".into(), String::new())]
+        );
+        assert!(parse(&["run", "j", "--set", "a"]).is_err());
+        assert!(parse(&["run", "j", "--set", "=a"]).is_err());
+    }
+
+    #[test]
+    fn a_timeout_needs_a_unit() {
+        let Some(Verb::Run(run)) = parse(&["run", "j", "--timeout", "1m30s"]).expect("valid").verb else {
+            panic!("not run")
+        };
+        assert_eq!(run.flags.timeout, Some(Duration::from_secs(90)));
+        assert!(parse(&["run", "j", "--timeout", "30"]).is_err());
+    }
+}

@@ -1,0 +1,148 @@
+//! What tasks wrote, as the user wants to see it: grouped, in the order of the plan, line by line, or not.
+//!
+//! Everything ends up in the [`Writer`]; this decides what, and in which order.
+
+mod held;
+mod lines;
+mod order;
+
+use std::io;
+use std::path::Path;
+
+use pexec_job::event::{Event, Kind, Outcome};
+use pexec_job::exec::Captured;
+use pexec_job::plan::Output;
+use pexec_job::run::{OutputChunk, OutputKind};
+
+use crate::writer::{Piece, Stream, Writer};
+use held::{Held, Holder};
+use lines::Lines;
+use order::Order;
+
+/// Sorts output into the writer.
+pub(crate) struct Outputs {
+    writer: Writer,
+    mode: Mode,
+    holder: Holder,
+}
+
+enum Mode {
+    Grouped,
+    Ordered(Order<Held>),
+    Line(Lines),
+    None,
+}
+
+impl Outputs {
+    /// Output in this mode; what is large and has to wait does so in `dir`.
+    pub(crate) fn new(mode: Output, writer: Writer, dir: &Path) -> Outputs {
+        let mode = match mode {
+            Output::Grouped => Mode::Grouped,
+            Output::Ordered => Mode::Ordered(Order::default()),
+            Output::Line => Mode::Line(Lines::default()),
+            Output::None => Mode::None,
+        };
+        Outputs {
+            writer,
+            mode,
+            holder: Holder::new(dir),
+        }
+    }
+
+    /// Takes what an instance wrote.
+    pub(crate) fn chunk(&mut self, chunk: &OutputChunk<'_>) -> io::Result<()> {
+        match (&mut self.mode, chunk.kind) {
+            (
+                Mode::Line(lines),
+                OutputKind::Line {
+                    stream,
+                    line,
+                    begins,
+                    ends,
+                },
+            ) => {
+                let (stream, text) = lines.take(chunk.label, chunk.place, stream.into(), line, begins, ends);
+                self.writer.push(stream, Piece::Bytes(text))
+            }
+            (Mode::Grouped | Mode::Ordered(_), OutputKind::Whole { stdout, stderr, .. }) => {
+                self.whole(chunk.place, Stream::Out, stdout)?;
+                self.whole(chunk.place, Stream::Err, stderr)
+            }
+            (Mode::Line(_), OutputKind::Whole { .. })
+            | (Mode::None, OutputKind::Whole { .. })
+            | (Mode::Grouped | Mode::Ordered(_) | Mode::None, OutputKind::Line { .. }) => Ok(()),
+        }
+    }
+
+    fn whole(&mut self, place: order::Place, stream: Stream, captured: &Captured) -> io::Result<()> {
+        let Some(piece) = self.holder.claim(captured)? else {
+            return Ok(());
+        };
+        match &mut self.mode {
+            Mode::Ordered(order) if !order.is_next(place) => {
+                order.hold(place, self.holder.hold(stream, piece)?);
+                Ok(())
+            }
+            _ => self.writer.push(stream, piece),
+        }
+    }
+
+    /// Learns from what happens who will write nothing more, and who failed.
+    pub(crate) fn event(&mut self, event: &Event) -> io::Result<()> {
+        match (&mut self.mode, &event.kind) {
+            (Mode::Ordered(order), Kind::Planned { task, total }) => {
+                let free = order.planned(task, *total);
+                self.release(free)
+            }
+            (Mode::Ordered(_) | Mode::None, Kind::Finished { end, .. }) if end.retry => Ok(()),
+            (Mode::Ordered(order), Kind::Finished { who, .. } | Kind::Blocked { who, .. }) => {
+                let free = order.settle(order.place(&who.task, who.index));
+                self.release(free)
+            }
+            (Mode::None, Kind::Finished { who, end, .. }) if end.outcome != Outcome::Killed => {
+                let tail = end.tail.as_bytes();
+                let lines = tail.split_inclusive(|&b| b == b'\n');
+                let text: Vec<u8> = lines.flat_map(|line| lines::prefixed(&who.label, line)).collect();
+                if text.is_empty() {
+                    Ok(())
+                } else {
+                    self.writer.push(Stream::Err, Piece::Bytes(text))
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Says something of pexec's own on standard error, between what tasks wrote.
+    pub(crate) fn say(&self, words: &str) -> io::Result<()> {
+        self.writer.push(
+            Stream::Err,
+            Piece::Bytes(format!("pexec: {words}\n").into_bytes()),
+        )
+    }
+
+    /// Writes what is still held back, because a run that was cut short leaves gaps in the order, and waits
+    /// until all is out.
+    pub(crate) fn finish(mut self) -> io::Result<()> {
+        let held = match &mut self.mode {
+            Mode::Ordered(order) => order.drain(),
+            Mode::Line(lines) => {
+                let ends = lines.finish();
+                ends.into_iter()
+                    .try_for_each(|stream| self.writer.push(stream, Piece::Bytes(b"\n".to_vec())))?;
+                Vec::new()
+            }
+            Mode::Grouped | Mode::None => Vec::new(),
+        };
+        let released = self.release(held);
+        self.writer.finish().and(released)
+    }
+
+    fn release(&mut self, held: Vec<Held>) -> io::Result<()> {
+        for held in held {
+            let (stream, piece) = self.holder.release(held)?;
+            self.writer.push(stream, piece)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,71 @@
+//! The pool that a run uses: workers that start commands.
+
+use std::time::Duration;
+
+use pexec::{BuildError, ProcessPool};
+use pexec_job::plan::Plan;
+
+/// How long a worker may take that is told to go: it only has to end its command's process group.
+const KILL_GRACE: Duration = Duration::from_secs(10);
+/// The largest message: small output travels inline, the rest on disk, so only an argument list can be large.
+const MAX_MESSAGE: u64 = 64 << 20;
+/// Crashed workers that a run puts up with. A command cannot crash its worker, but whoever kills processes by
+/// name can, and each one costs only its own task.
+const RESTARTS: (usize, Duration) = (1000, Duration::from_secs(10));
+
+/// How many instances run at once: as many as asked for or as there are CPUs, but no more than there are.
+pub(crate) fn jobs(plan: &Plan) -> usize {
+    let wanted = plan
+        .workers
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let known: Option<u64> = plan.tasks.iter().map(|task| task.total).sum();
+    let most = known.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
+    wanted.min(most).max(1)
+}
+
+/// Starts it.
+pub(crate) fn build(jobs: usize) -> Result<ProcessPool, BuildError> {
+    ProcessPool::builder()
+        .workers(jobs)
+        .name("pexec")
+        .kill_grace(KILL_GRACE)
+        .max_message(MAX_MESSAGE)
+        .restart_limit(RESTARTS.0, RESTARTS.1)
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pexec_job::plan::TaskPlan;
+
+    fn plan(workers: Option<usize>, totals: &[Option<u64>]) -> Plan {
+        let task = |total| TaskPlan {
+            name: "t".to_owned(),
+            needs: Vec::new(),
+            retries: 0,
+            total,
+            instances: Box::new(std::iter::empty()),
+        };
+        Plan {
+            name: "p".to_owned(),
+            dir: "/".into(),
+            workers,
+            output: None,
+            tasks: totals.iter().copied().map(task).collect(),
+        }
+    }
+
+    #[test]
+    fn there_are_no_more_workers_than_instances() {
+        assert_eq!(jobs(&plan(Some(8), &[Some(2), Some(1)])), 3);
+        assert_eq!(jobs(&plan(Some(2), &[Some(2), Some(1)])), 2);
+        assert_eq!(
+            jobs(&plan(Some(8), &[Some(2), None])),
+            8,
+            "a stream may bring any number"
+        );
+        assert_eq!(jobs(&plan(Some(8), &[Some(0)])), 1);
+        assert!(jobs(&plan(None, &[None])) >= 1);
+    }
+}

@@ -1,0 +1,112 @@
+//! Where a run tells what happens: to the events file first, then to the fold that progress and summary are
+//! made of, then to the screen.
+
+use std::io;
+use std::time::Duration;
+
+use pexec_job::event::{Event, Kind};
+use pexec_job::run::{OutputChunk, Sink};
+use pexec_job::state::RunState;
+use signal_hook::consts::SIGPIPE;
+
+use crate::events_file::EventsFile;
+use crate::output::Outputs;
+use crate::progress::{Counts, Progress, Running};
+use crate::wording;
+
+/// The command's end of a run.
+pub(crate) struct Console {
+    events: Option<EventsFile>,
+    state: RunState,
+    outputs: Outputs,
+    progress: Progress,
+    fault: Option<Fault>,
+}
+
+/// What could not be written; the run was ended because of it.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The events file.
+    Events(io::Error),
+    /// Standard output.
+    Output(io::Error),
+}
+
+impl Console {
+    /// Nothing told yet.
+    pub(crate) fn new(events: Option<EventsFile>, outputs: Outputs, progress: Progress) -> Console {
+        Console {
+            events,
+            state: RunState::new(),
+            outputs,
+            progress,
+            fault: None,
+        }
+    }
+
+    /// Takes progress off the screen, writes what tasks wrote to the last byte, and gives what the run came to.
+    pub(crate) fn finish(mut self) -> (RunState, Option<Fault>) {
+        self.progress.finish();
+        let written = self.outputs.finish().err().map(Fault::Output);
+        (self.state, self.fault.or(written))
+    }
+
+    fn show(&mut self) {
+        let counts = Counts {
+            instances: self.state.counts(),
+            complete: self.state.planned_complete(),
+        };
+        self.progress.tick(&counts, &mut |most| {
+            let now = jiff::Timestamp::now();
+            let shown = self.state.running().take(most);
+            shown
+                .map(|r| Running {
+                    label: wording::label(&r.who.label),
+                    since: Duration::try_from(now.duration_since(r.since)).unwrap_or_default(),
+                })
+                .collect()
+        });
+    }
+
+    /// Keeps the first fault for the end, and gives the run one like it.
+    fn note(&mut self, result: io::Result<()>, fault: fn(io::Error) -> Fault) -> io::Result<()> {
+        result.map_err(|error| {
+            let copy = io::Error::new(error.kind(), error.to_string());
+            self.fault.get_or_insert(fault(error));
+            copy
+        })
+    }
+}
+
+impl Sink for Console {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        if let Some(events) = &mut self.events {
+            let written = events.write(event);
+            self.note(written, Fault::Events)?;
+        }
+        self.state.apply(event);
+        let ordered = self.outputs.event(event);
+        self.note(ordered, Fault::Output)?;
+        if let Kind::Signal { signal, again: false } = event.kind
+            && signal != SIGPIPE
+            && self.state.counts().running > 0
+        {
+            let running = wording::plural(self.state.counts().running, "running command");
+            let said = self.outputs.say(&format!(
+                "stopping: {running} told to end; once more kills at once"
+            ));
+            self.note(said, Fault::Output)?;
+        }
+        self.show();
+        Ok(())
+    }
+
+    fn output(&mut self, chunk: OutputChunk<'_>) -> io::Result<()> {
+        let written = self.outputs.chunk(&chunk);
+        self.note(written, Fault::Output)
+    }
+
+    fn idle(&mut self) {
+        self.show();
+    }
+}

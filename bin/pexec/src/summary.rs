@@ -1,0 +1,177 @@
+//! The last word about a run, on standard error: what failed and why, then counts that add up.
+
+use pexec_job::event::Counts;
+use pexec_job::state::{Failure, RunState};
+use signal_hook::low_level::signal_name;
+
+use crate::wording;
+
+/// How many failures are told in detail.
+const FAILURES: usize = 20;
+/// How many lines of each one's standard error.
+const TAIL_LINES: usize = 3;
+/// How many of the instances that blocked others are named.
+const CULPRITS: usize = 5;
+
+/// The summary, as whole lines; `tails`: with the ends of what failures wrote to standard error.
+pub(crate) fn render(state: &RunState, tails: bool, colour: bool) -> String {
+    let paint = Paint { colour };
+    let mut text = String::new();
+    let mut line = |l: &str| {
+        text.push_str(l);
+        text.push('\n');
+    };
+    for failure in state.failures().iter().take(FAILURES) {
+        line(&explain(failure, tails, paint));
+    }
+    let more = (state.failures().len().saturating_sub(FAILURES)) as u64 + state.more_failures();
+    if more > 0 {
+        line(&format!(
+            "pexec: and {}",
+            paint.red(&wording::plural(more, "more failure"))
+        ));
+    }
+    let culprits = state.blocked_by();
+    for (label, n) in culprits.iter().take(CULPRITS) {
+        line(&format!(
+            "pexec: {} {} blocked by {}",
+            wording::count(*n),
+            if *n == 1 { "was" } else { "were" },
+            wording::label(label)
+        ));
+    }
+    if culprits.len() > CULPRITS {
+        line(&format!(
+            "pexec: and others by {}",
+            wording::plural((culprits.len() - CULPRITS) as u64, "more failure")
+        ));
+    }
+    if let Some(signal) = state.signal() {
+        line(&format!(
+            "pexec: {}",
+            paint.yellow(&format!("interrupted by {}", named(signal)))
+        ));
+    }
+    line(&format!("pexec: {}", totals(state, paint)));
+    text
+}
+
+fn explain(failure: &Failure, tails: bool, paint: Paint) -> String {
+    let mut text = format!(
+        "pexec: {} {}: {}",
+        paint.red("failed"),
+        wording::label(&failure.who.label),
+        failure.why
+    );
+    if failure.attempts > 1 {
+        text += &format!(" (after {} attempts)", failure.attempts);
+    }
+    if !tails {
+        return text;
+    }
+    let tail = String::from_utf8_lossy(failure.tail.as_bytes());
+    let lines: Vec<&str> = tail.lines().filter(|line| !line.trim().is_empty()).collect();
+    for line in &lines[lines.len().saturating_sub(TAIL_LINES)..] {
+        // Escaped: what a failing command printed must not move the cursor in the summary.
+        text += &format!("\n    {}", pexec_job::text::Text::from(*line));
+    }
+    text
+}
+
+/// `3 of 8 succeeded, 2 failed, 1 stopped, 1 blocked, 1 not run in 2.50s (commands used 4.1s of CPU)`.
+fn totals(state: &RunState, paint: Paint) -> String {
+    let counts = state.counts();
+    let Counts {
+        planned,
+        succeeded,
+        failed,
+        killed,
+        blocked,
+        retried,
+        leaky,
+        ..
+    } = counts;
+    if planned == 0 {
+        return "nothing to run".to_owned();
+    }
+    let all = succeeded == planned;
+    let done = format!(
+        "{} of {} succeeded",
+        wording::count(succeeded),
+        wording::count(planned)
+    );
+    let mut text = if all { paint.green(&done) } else { done };
+    for (n, what) in [
+        (failed, "failed"),
+        (killed, "stopped"),
+        (blocked, "blocked"),
+        (counts.not_run() + counts.running, "not run"),
+    ] {
+        if n > 0 {
+            let part = format!("{} {what}", wording::count(n));
+            text += &format!(
+                ", {}",
+                if what == "failed" {
+                    paint.red(&part)
+                } else {
+                    paint.yellow(&part)
+                }
+            );
+        }
+    }
+    let cost = state.cost();
+    text += &format!(
+        " in {} (commands used {} of CPU)",
+        wording::span(state.elapsed()),
+        wording::span(cost.user + cost.system)
+    );
+    if retried > 0 {
+        let saved = match state.flaky() {
+            0 => String::new(),
+            n => format!(", which saved {}", wording::count(n)),
+        };
+        text += &format!("; retried {}{saved}", wording::plural(retried, "time"));
+    }
+    if leaky > 0 {
+        text += &format!(
+            "; {} leaky (left processes behind, which were ended)",
+            wording::count(leaky)
+        );
+    }
+    text
+}
+
+fn named(signal: i32) -> String {
+    signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned)
+}
+
+/// Colours, or none.
+#[derive(Clone, Copy)]
+struct Paint {
+    colour: bool,
+}
+
+impl Paint {
+    fn with(self, code: &str, text: &str) -> String {
+        if self.colour {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    fn red(self, text: &str) -> String {
+        self.with("1;31", text)
+    }
+
+    fn green(self, text: &str) -> String {
+        self.with("32", text)
+    }
+
+    fn yellow(self, text: &str) -> String {
+        self.with("33", text)
+    }
+}
+
+#[cfg(test)]
+mod tests;

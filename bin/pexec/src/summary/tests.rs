@@ -1,0 +1,144 @@
+//! The summary of runs that are told as events.
+
+use std::time::Duration;
+
+use pexec_job::event::{Ended, Event, Kind, Outcome, Who};
+use pexec_job::state::RunState;
+
+use super::render;
+
+fn who(index: u64) -> Who {
+    Who {
+        id: format!("t/{index}"),
+        task: "t".into(),
+        index,
+        label: format!("t({index})").into(),
+        item: None,
+    }
+}
+
+fn ended(outcome: Outcome, why: &str, tail: &str) -> Box<Ended> {
+    Box::new(Ended {
+        outcome,
+        exit: None,
+        signal: None,
+        why: Some(why.to_owned()),
+        retry: false,
+        leaky: false,
+        wall: Duration::from_millis(10),
+        user: Duration::from_millis(1500),
+        system: Duration::ZERO,
+        peak_rss: 0,
+        stdout: 0,
+        stderr: 0,
+        tail: tail.into(),
+    })
+}
+
+/// The fold of these, one a second.
+fn fold(kinds: Vec<Kind>) -> RunState {
+    let mut state = RunState::new();
+    for (seq, kind) in (0u64..).zip(kinds) {
+        let at = jiff::Timestamp::from_second(1_000_000 + seq as i64).expect("in range");
+        state.apply(&Event::new(seq, at, kind));
+    }
+    state
+}
+
+fn run(total: u64, ends: impl IntoIterator<Item = (u64, Box<Ended>)>) -> Vec<Kind> {
+    let mut kinds = vec![
+        Kind::RunStarted {
+            run: "r".into(),
+            job: "j".into(),
+            dir: "/".into(),
+            jobs: 1,
+            pid: 1,
+        },
+        Kind::Planned {
+            task: "t".into(),
+            total: Some(total),
+        },
+    ];
+    for (index, end) in ends {
+        kinds.push(Kind::Started {
+            who: who(index),
+            attempt: 1,
+            pid: None,
+        });
+        kinds.push(Kind::Finished {
+            who: who(index),
+            attempt: 1,
+            end,
+        });
+    }
+    kinds
+}
+
+#[test]
+fn a_good_run_is_one_line() {
+    let state = fold(run(2, (0..2).map(|i| (i, ended(Outcome::Success, "", "")))));
+    assert_eq!(
+        render(&state, true, false),
+        "pexec: 2 of 2 succeeded in 5.00s (commands used 3.00s of CPU)\n"
+    );
+}
+
+#[test]
+fn failures_are_named_explained_and_quoted_and_the_counts_add_up() {
+    let mut kinds = run(
+        7,
+        [
+            (0, ended(Outcome::Success, "", "")),
+            (
+                1,
+                ended(Outcome::Failed, "exit 3", "one\n\ntwo\nthree\n\x1b[2Jfour\n"),
+            ),
+            (2, ended(Outcome::Timeout, "timed out after 30s", "")),
+            (3, ended(Outcome::Killed, "interrupted", "")),
+        ],
+    );
+    kinds.push(Kind::Blocked {
+        who: who(4),
+        by: "t(1)".into(),
+    });
+    kinds.push(Kind::Signal {
+        signal: 2,
+        again: false,
+    });
+    assert_eq!(
+        render(&fold(kinds), true, false),
+        "pexec: failed t(1): exit 3\n    two\n    three\n    \\u{1b}[2Jfour\n\
+         pexec: failed t(2): timed out after 30s\n\
+         pexec: 1 was blocked by t(1)\n\
+         pexec: interrupted by SIGINT\n\
+         pexec: 1 of 7 succeeded, 2 failed, 1 stopped, 1 blocked, 2 not run in 11.0s (commands used 6.00s of CPU)\n"
+    );
+}
+
+#[test]
+fn more_failures_than_anybody_reads_are_counted() {
+    let state = fold(run(
+        100,
+        (0..100).map(|i| (i, ended(Outcome::Failed, "exit 1", ""))),
+    ));
+    let text = render(&state, true, false);
+    assert_eq!(text.lines().count(), 22, "{text}");
+    assert!(text.contains("pexec: and 80 more failures\n"), "{text}");
+}
+
+#[test]
+fn an_empty_run_says_so() {
+    assert_eq!(render(&fold(run(0, [])), true, false), "pexec: nothing to run\n");
+}
+
+#[test]
+fn colours_change_nothing_but_colours() {
+    let state = fold(run(2, [(0, ended(Outcome::Failed, "exit 1", ""))]));
+    let (plain, coloured) = (render(&state, true, false), render(&state, true, true));
+    assert!(coloured.contains("\x1b[1;31mfailed\x1b[0m"), "{coloured:?}");
+    let mut stripped = coloured;
+    for code in ["\x1b[1;31m", "\x1b[32m", "\x1b[33m", "\x1b[0m"] {
+        stripped = stripped.replace(code, "");
+    }
+    assert_eq!(stripped, plain);
+}

@@ -1,0 +1,21 @@
+//! One file per verb.
+
+pub(crate) mod check;
+pub(crate) mod each;
+mod execute;
+pub(crate) mod run;
+
+use std::io::Write;
+
+use pexec_job::problem::Problems;
+
+use crate::exit::Exit;
+use crate::terminal::Terminal;
+
+/// Says what is wrong with a job; nothing was started.
+fn explain(problems: &Problems, terminal: Terminal) -> Exit {
+    let text = problems.render(terminal.colour);
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    let _ = write!(std::io::stderr(), "{text}{end}");
+    Exit::Usage
+}

@@ -1,0 +1,156 @@
+//! A plan is carried out: what `run` and `each` share, from the plan to the exit code.
+
+use std::io::Write;
+
+use pexec_job::plan::{Output, Plan};
+use pexec_job::planner::Overrides;
+use pexec_job::run::{self, Options, Stop};
+use pexec_job::state::RunState;
+use signal_hook::consts::SIGPIPE;
+
+use crate::cli::RunFlags;
+use crate::events_file::EventsFile;
+use crate::exit::Exit;
+use crate::output::Outputs;
+use crate::progress::Progress;
+use crate::signals::{Interrupt, Watch};
+use crate::sink::{Console, Fault};
+use crate::terminal::Terminal;
+use crate::writer::Writer;
+use crate::{complain, pool, summary};
+
+/// A name for a run that sorts by time and that two runs hardly share.
+pub(super) fn run_id() -> String {
+    let now = jiff::Timestamp::now();
+    let nanos = now.subsec_nanosecond().unsigned_abs();
+    format!(
+        "{}-{:04x}",
+        now.strftime("%Y%m%d-%H%M%S"),
+        (nanos ^ std::process::id().rotate_left(8)) & 0xffff
+    )
+}
+
+/// What the flags say over the plan.
+pub(super) fn overrides(flags: &RunFlags, run_id: &str) -> Overrides {
+    Overrides {
+        retries: flags.retries,
+        timeout: flags.timeout,
+        workers: flags.jobs.clone(),
+        run_id: run_id.to_owned(),
+        ..Overrides::default()
+    }
+}
+
+/// Runs a plan and tells of it.
+pub(super) fn execute(
+    plan: Plan,
+    flags: RunFlags,
+    run_id: String,
+    terminal: Terminal,
+    logging: bool,
+) -> Exit {
+    let events = match flags
+        .events
+        .as_deref()
+        .map(|path| (path, EventsFile::create(path)))
+    {
+        None => None,
+        Some((_, Ok(file))) => Some(file),
+        Some((path, Err(error))) => {
+            complain(&format!(
+                "cannot write events to {}: {error}; nothing was started",
+                path.display()
+            ));
+            return Exit::Record;
+        }
+    };
+    // Removed when this returns, whatever the run comes to: signals only ever ask the run to end.
+    let spill = match tempfile::Builder::new().prefix("pexec-").tempdir() {
+        Ok(dir) => dir,
+        Err(error) => {
+            let place = std::env::temp_dir();
+            complain(&format!(
+                "no room for large output in {}: {error}; point TMPDIR elsewhere",
+                place.display()
+            ));
+            return Exit::Pool;
+        }
+    };
+    let interrupt = Interrupt::new(Stop::new());
+    let mode = flags
+        .output
+        .map(Output::from)
+        .or(plan.output)
+        .unwrap_or(Output::Grouped);
+    let jobs = pool::jobs(&plan);
+    let progress = Progress::start(flags.progress, terminal, logging);
+    let started = Watch::start(interrupt.clone()).and_then(|watch| {
+        Ok((
+            watch,
+            Writer::start(interrupt.clone(), progress.pause(), terminal)?,
+        ))
+    });
+    let (_watch, writer) = match started {
+        Ok(started) => started,
+        Err(error) => {
+            complain(&format!("cannot start a thread: {error}"));
+            return Exit::Pool;
+        }
+    };
+    let mut console = Console::new(events, Outputs::new(mode, writer, spill.path()), progress);
+    let pool = match pool::build(jobs) {
+        Ok(pool) => pool,
+        Err(error) => {
+            complain(&error.to_string());
+            return Exit::Pool;
+        }
+    };
+    let options = Options {
+        stream: mode == Output::Line,
+        stop: interrupt.stop(),
+        ..Options::new(jobs, run_id, spill.path())
+    };
+    let result = run::run(&pool, plan, options, &mut console);
+    // Before the last word: nothing of the run is left when it is said.
+    pool.shutdown();
+    let (state, fault) = console.finish();
+    let exit = judge(&result, &state, &fault, &interrupt);
+    if exit != Exit::Signal(SIGPIPE) {
+        let _ = std::io::stderr()
+            .write_all(summary::render(&state, mode != Output::None, terminal.colour).as_bytes());
+    }
+    match (&fault, &result) {
+        (Some(Fault::Events(error)), _) => {
+            complain(&format!("cannot write events: {error}; the run was ended"));
+        }
+        (Some(Fault::Output(error)), _) => {
+            complain(&format!(
+                "cannot write standard output: {error}; the run was ended"
+            ));
+        }
+        (None, Err(error)) => complain(&error.to_string()),
+        (None, Ok(_)) => {}
+    }
+    exit
+}
+
+fn judge(
+    result: &Result<run::Finished, run::Error>,
+    state: &RunState,
+    fault: &Option<Fault>,
+    interrupt: &Interrupt,
+) -> Exit {
+    let counts = state.counts();
+    match (fault, result) {
+        (Some(Fault::Events(_)), _) => Exit::Record,
+        (Some(Fault::Output(_)), _) => Exit::Output,
+        // The last bytes may find the pipe closed when the run is over.
+        _ if interrupt.first() == Some(SIGPIPE) => Exit::Signal(SIGPIPE),
+        (None, Err(_)) => Exit::Pool,
+        (None, Ok(finished)) => match finished.signal {
+            Some(signal) => Exit::Signal(signal),
+            None if counts.succeeded == counts.planned => Exit::Success,
+            None => Exit::Failed,
+        },
+    }
+}

@@ -1,0 +1,212 @@
+//! Writes what tasks printed, on a thread of its own: a reader that does not read must not keep the run from
+//! noticing Ctrl-C.
+//!
+//! Owned here: standard output and the tasks' share of standard error. Pieces are written in the order in which
+//! they were handed over, to either. At most [`BACKLOG`] bytes wait, then handing over waits, unless the run
+//! has been asked to stop: then what still ends may pile up, and is bounded by what was running.
+
+mod streams;
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::progress::Pause;
+use crate::signals::Interrupt;
+use crate::terminal::Terminal;
+use streams::Streams;
+
+/// Bytes that may wait to be written.
+const BACKLOG: u64 = 1 << 20;
+/// Bytes that are worth a write of their own.
+const CHUNK: u64 = 64 << 10;
+/// How often a wait looks whether the run was asked to stop.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Which of the command's own streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    /// Standard output.
+    Out,
+    /// Standard error.
+    Err,
+}
+
+impl From<pexec_job::exec::Stream> for Stream {
+    fn from(stream: pexec_job::exec::Stream) -> Stream {
+        match stream {
+            pexec_job::exec::Stream::Stdout => Stream::Out,
+            pexec_job::exec::Stream::Stderr => Stream::Err,
+        }
+    }
+}
+
+/// Something to write.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// Everything in this file, which is removed afterwards.
+    File { path: PathBuf, len: u64 },
+}
+
+impl Piece {
+    /// In bytes, wherever they are: a reader that does not read must not fill the disk either.
+    fn size(&self) -> u64 {
+        match self {
+            Piece::Bytes(bytes) => bytes.len() as u64,
+            Piece::File { len, .. } => *len,
+        }
+    }
+}
+
+/// The thread and its queue.
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    interrupt: Interrupt,
+    thread: thread::JoinHandle<()>,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    pieces: VecDeque<(Stream, Piece)>,
+    /// Handed over and not yet written.
+    bytes: u64,
+    /// Nothing more will be handed over.
+    closed: bool,
+    /// Everything is written.
+    done: bool,
+    /// Why standard output cannot be written any more; taken by whoever reports it.
+    fault: Option<io::Error>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+impl Writer {
+    /// Starts the thread.
+    pub(crate) fn start(interrupt: Interrupt, pause: Pause, terminal: Terminal) -> io::Result<Writer> {
+        let linger = match terminal {
+            // Taking the bar off the screen and putting it back is what costs.
+            _ if pause.has_bar() => Duration::from_millis(50),
+            Terminal { stdout: true, .. } | Terminal { stderr: true, .. } => Duration::ZERO,
+            _ => Duration::from_millis(5),
+        };
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let sink = Streams::new(interrupt.clone(), pause, terminal)?;
+        let thread = thread::Builder::new().name("output".to_owned()).spawn({
+            let shared = Arc::clone(&shared);
+            move || write_all(&shared, sink, linger)
+        })?;
+        Ok(Writer {
+            shared,
+            interrupt,
+            thread,
+        })
+    }
+
+    /// Hands a piece over. The first small ones after a while are collected for a moment and written together.
+    ///
+    /// # Errors
+    ///
+    /// Standard output could not be written; said once. A closed pipe is none: it stops the run by itself.
+    pub(crate) fn push(&self, stream: Stream, piece: Piece) -> io::Result<()> {
+        let mut queue = self.shared.lock();
+        while queue.bytes >= BACKLOG && self.interrupt.asked() == 0 && queue.fault.is_none() {
+            queue = self
+                .shared
+                .changed
+                .wait_timeout(queue, LOOK)
+                .unwrap_or_else(|e| e.into_inner())
+                .0;
+        }
+        if let Some(fault) = queue.fault.take() {
+            return Err(fault);
+        }
+        let before = queue.bytes;
+        queue.bytes += piece.size();
+        // The writer sleeps while there is nothing, and lingers while there is little: it needs to know when
+        // either ends, not of each piece.
+        let wake = queue.pieces.is_empty() || (before < CHUNK && queue.bytes >= CHUNK);
+        queue.pieces.push_back((stream, piece));
+        if wake {
+            self.shared.changed.notify_all();
+        }
+        Ok(())
+    }
+
+    /// Waits until everything is written; not if the run was asked twice to stop.
+    ///
+    /// # Errors
+    ///
+    /// As for [`push`](Writer::push).
+    pub(crate) fn finish(self) -> io::Result<()> {
+        let mut queue = self.shared.lock();
+        queue.closed = true;
+        self.shared.changed.notify_all();
+        while !queue.done && !self.thread.is_finished() && self.interrupt.asked() < 2 {
+            queue = self
+                .shared
+                .changed
+                .wait_timeout(queue, LOOK)
+                .unwrap_or_else(|e| e.into_inner())
+                .0;
+        }
+        queue.fault.take().map_or(Ok(()), Err)
+    }
+}
+
+fn write_all(shared: &Shared, mut sink: Streams, linger: Duration) {
+    while let Some(batch) = next_batch(shared, linger) {
+        let written: u64 = batch.iter().map(|(_, piece)| piece.size()).sum();
+        let result = sink.write(batch);
+        let mut queue = shared.lock();
+        queue.bytes -= written;
+        if let Err(error) = result {
+            queue.fault = Some(error);
+        }
+        drop(queue);
+        shared.changed.notify_all();
+    }
+    sink.end_line();
+    shared.lock().done = true;
+    shared.changed.notify_all();
+}
+
+/// Everything that waits, once there is enough of it or it has waited long enough; `None` at the end.
+fn next_batch(shared: &Shared, linger: Duration) -> Option<VecDeque<(Stream, Piece)>> {
+    let mut queue = shared.lock();
+    while queue.pieces.is_empty() {
+        if queue.closed {
+            return None;
+        }
+        queue = shared.changed.wait(queue).unwrap_or_else(|e| e.into_inner());
+    }
+    let until = Instant::now() + linger;
+    while !queue.closed && queue.bytes < CHUNK {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        queue = shared
+            .changed
+            .wait_timeout(queue, left)
+            .unwrap_or_else(|e| e.into_inner())
+            .0;
+    }
+    Some(std::mem::take(&mut queue.pieces))
+}

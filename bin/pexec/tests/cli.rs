@@ -1,0 +1,26 @@
+//! The built command, end to end: real processes, real files, real signals. One module per behaviour.
+
+#[path = "cli/bad_input.rs"]
+mod bad_input;
+#[path = "cli/each.rs"]
+mod each;
+#[path = "cli/ends.rs"]
+mod ends;
+#[path = "cli/events.rs"]
+mod events;
+#[path = "cli/example.rs"]
+mod example;
+#[path = "cli/help.rs"]
+mod help;
+#[path = "cli/keys.rs"]
+mod keys;
+#[path = "cli/output.rs"]
+mod output;
+#[path = "cli/progress.rs"]
+mod progress;
+#[path = "cli/signals.rs"]
+mod signals;
+#[path = "cli/support.rs"]
+mod support;
+#[path = "cli/volume.rs"]
+mod volume;

@@ -1,0 +1,163 @@
+//! What tasks write, in each of the modes.
+
+use crate::support::Test;
+
+/// Three instances that end in the opposite order, and write at the start and at the end.
+const OPPOSITE: &str = "[tasks.t]\nforeach = { values = ['c', 'b', 'a'] }\n\
+    shell = 'echo {item}1; case {item} in c) f=b;; b) f=a;; a) f=.;; esac; while test ! -e $f; do sleep 0.01; done; \
+    test $f = . || sleep 0.2; echo {item}2; echo {item}3 >&2; : > {item}'";
+
+#[test]
+fn grouped_output_comes_when_an_instance_ends() {
+    Test::job(OPPOSITE)
+        .args(["-j3"])
+        .run()
+        .code(0)
+        .stdout("a1\na2\nb1\nb2\nc1\nc2\n")
+        .says(["a3\nb3\nc3\n"]);
+}
+
+#[test]
+fn ordered_output_comes_in_the_order_of_the_plan() {
+    Test::job(OPPOSITE)
+        .args(["-j3", "--output", "ordered"])
+        .run()
+        .code(0)
+        .stdout("c1\nc2\nb1\nb2\na1\na2\n")
+        .says(["c3\nb3\na3\n"]);
+}
+
+#[test]
+fn the_job_file_can_choose_the_mode_and_the_flag_wins() {
+    let job = format!("[run]\noutput = 'ordered'\n{OPPOSITE}");
+    Test::job(&job)
+        .args(["-j3"])
+        .run()
+        .code(0)
+        .stdout("c1\nc2\nb1\nb2\na1\na2\n");
+    Test::job(&job)
+        .args(["-j3", "--output", "none"])
+        .run()
+        .code(0)
+        .stdout("");
+}
+
+#[test]
+fn ordered_output_survives_failures_retries_and_blocked_tasks() {
+    Test::job(
+        "[tasks.a]\nforeach = { values = [1, 2] }\nretries = 1\nshell = 'sleep 0.2; echo a{item}.{attempt}; test {item} = 2'\n\
+         [tasks.b]\nneeds = ['a']\nforeach = { range = '0..3' }\ncommand = ['echo', 'b']\n\
+         [tasks.c]\nforeach = { values = [1, 2] }\ncommand = ['echo', 'c{item}']",
+    )
+    .args(["-j3", "--output", "ordered"])
+    .run()
+    .code(1)
+    .stdout("a1.1\na1.2\na2.1\nc1\nc2\n");
+}
+
+#[test]
+fn lines_are_prefixed_and_come_as_they_are_written() {
+    let done = Test::job(
+        "[tasks.t]\nforeach = { values = ['x', 'y'] }\nshell = 'echo one; echo two >&2; printf three'",
+    )
+    .args(["--output", "line"])
+    .run()
+    .code(0)
+    .stdout_lines(["t(x): one", "t(x): three", "t(y): one", "t(y): three"]);
+    done.says(["t(x): two\n", "t(y): two\n"]);
+}
+
+#[test]
+fn a_line_is_shown_while_its_instance_still_runs() {
+    use std::io::{BufRead, BufReader};
+    let mut started =
+        Test::job("[tasks.t]\nshell = 'echo early; while test ! -e go; do sleep 0.01; done; echo late'")
+            .args(["--output", "line"])
+            .start();
+    let mut output = BufReader::new(started.child.stdout.take().expect("a pipe"));
+    let mut line = String::new();
+    output.read_line(&mut line).expect("a line");
+    assert_eq!(line, "t: early\n");
+    std::fs::write(started.path().join("go"), "").expect("written");
+    line.clear();
+    output.read_line(&mut line).expect("a line");
+    assert_eq!(line, "t: late\n");
+    started.done().code(0);
+}
+
+#[test]
+fn a_line_of_a_megabyte_stays_one_line() {
+    let done = Test::job("[tasks.t]\nshell = \"head -c 1000000 /dev/zero | tr '\\\\0' x; echo\"")
+        .args(["--output", "line"])
+        .run()
+        .code(0);
+    assert_eq!(done.stdout.len(), "t: ".len() + 1_000_000 + 1);
+}
+
+#[test]
+fn none_shows_only_the_tail_of_a_failure() {
+    Test::job("[tasks.t]\nforeach = { values = ['x', 'y'] }\nshell = 'echo out; echo about {item} >&2; test {item} = x'")
+        .args(["--output", "none"])
+        .run()
+        .code(1)
+        .stdout("")
+        .says(["t(y): about y"])
+        .does_not_say(["about x"]);
+}
+
+#[test]
+fn the_summary_begins_on_a_line_of_its_own() {
+    let done = Test::job("[tasks.t]\nshell = 'printf aside >&2; printf out'")
+        .run()
+        .code(0)
+        .stdout("out");
+    assert!(done.stderr.starts_with("aside\npexec: 1 of 1"), "{done}");
+}
+
+#[test]
+fn no_byte_is_changed_or_lost() {
+    let bytes: Vec<u8> = (0..3_000_000u32)
+        .map(|n| (n.wrapping_mul(2654435761) >> 24) as u8)
+        .collect();
+    for mode in ["grouped", "ordered"] {
+        Test::job("[tasks.t]\ncommand = ['cat', 'bytes']")
+            .file("bytes", &bytes)
+            .args(["--output", mode])
+            .run()
+            .code(0)
+            .stdout(&bytes);
+    }
+}
+
+#[test]
+fn large_output_of_many_is_not_mixed() {
+    let done = Test::job(
+        "[tasks.t]\nforeach = { values = ['a', 'b', 'c', 'd'] }\nshell = \"head -c 2000000 /dev/zero | tr '\\\\0' {item}\"",
+    )
+    .args(["-j4"])
+    .run()
+    .code(0);
+    assert_eq!(done.stdout.len(), 8_000_000);
+    let changes = done.stdout.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    assert_eq!(changes, 3, "four pieces");
+}
+
+#[test]
+fn a_full_disk_is_4_and_said() {
+    Test::new()
+        .file("job.toml", "[tasks.a]\ncommand = ['echo', 'x']")
+        .shell("pexec run job.toml > /dev/full")
+        .code(4)
+        .says(["standard output", "space"]);
+}
+
+#[test]
+fn a_closed_pipe_ends_the_run_silently_with_141() {
+    let done = Test::new()
+        .file("job.toml", "[tasks.a]\nforeach = { range = '0..100000' }\ncommand = ['echo', '{item}']")
+        .shell("{ pexec run job.toml --output ordered; echo $? > code; } | head -n 2; while test ! -s code; do sleep 0.01; done")
+        .code(0)
+        .stdout("0\n1\n");
+    assert_eq!(done.read("code"), "141\n", "{done}");
+    assert_eq!(done.stderr, "");
+}
