@@ -1,0 +1,67 @@
+//! One task at a time, submit to result, beside a bare socket in the same run and placed alike: both processes on
+//! one CPU, on two, or wherever the scheduler likes. Placement decides more than anything else here, because
+//! waking a CPU that sleeps costs several times what a switch on the same one does.
+
+use std::time::Instant;
+
+use pexec::{Executor, ProcessPool};
+
+use crate::place::{Place, pin};
+use crate::raw::Echo;
+use crate::record::Records;
+
+fn noop(i: u64) -> u64 {
+    i
+}
+
+const ROUNDS: u64 = 3;
+const N: u64 = 5_000;
+
+pub(crate) fn run(records: &mut Records) {
+    for place in Place::ALL {
+        measure(records, place);
+    }
+}
+
+fn measure(records: &mut Records, place: Place) {
+    // Before this thread is pinned, so that the pool's own thread is not.
+    let pool = ProcessPool::builder()
+        .workers(1)
+        .build()
+        .expect("a pool of one worker");
+    let mut echo = Echo::start(place.peer()).expect("a second process");
+    pool.submit(pin, place.peer()).result().expect("a pinned worker");
+    pin(place.caller());
+    let (mut pool_ns, mut raw_ns) = (Vec::new(), Vec::new());
+    // In turns, so that a drift of the machine touches both.
+    for _ in 0..ROUNDS {
+        for i in 0..500 {
+            pool.submit(noop, i).result().expect("a no-op");
+        }
+        for i in 0..N {
+            let start = Instant::now();
+            let back = pool.submit(noop, i).result().expect("a no-op");
+            pool_ns.push(start.elapsed().as_nanos() as u64);
+            assert_eq!(back, i);
+        }
+        for _ in 0..500 {
+            echo.round_trip().expect("an echo");
+        }
+        for _ in 0..N {
+            let start = Instant::now();
+            echo.round_trip().expect("an echo");
+            raw_ns.push(start.elapsed().as_nanos() as u64);
+        }
+    }
+    let ours = records.put_latency(&format!("pexec submit, result [{}]", place.name()), pool_ns);
+    let raw = records.put_latency(
+        &format!("unix stream socket, 64 bytes [{}]", place.name()),
+        raw_ns,
+    );
+    records.put(
+        &format!("pexec over the socket [{}]", place.name()),
+        "ratio_p50",
+        ours / raw,
+    );
+    pin(None);
+}
