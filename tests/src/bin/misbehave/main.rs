@@ -1,0 +1,46 @@
+//! One program for all tests that need a process of their own to go wrong: a supervisor that is killed, a program
+//! that forgot `pexec::init()`, surroundings that are not what they should be, workers that are not what they
+//! say. `MISBEHAVE` says how a worker plays its part; the first argument says what the program does.
+//!
+//! It prints what it sees; the tests under `tests/programs` judge.
+
+mod impostor;
+mod observed;
+mod supervisor;
+mod surroundings;
+
+use pexec::Executor;
+use pexec_tests::tasks;
+
+fn main() {
+    impostor::take_over_if_asked();
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    if args.first() == Some(&"forgetful") {
+        return forgetful();
+    }
+    pexec::init();
+    match args[..] {
+        ["supervise"] => supervisor::supervise(),
+        ["supervise-at-work"] => supervisor::supervise_at_work(),
+        ["supervise", end] => supervisor::supervise_and_end_by(end),
+        ["drain"] => surroundings::drain(),
+        ["crash"] => surroundings::crash(),
+        ["churn"] => surroundings::churn(),
+        ["sigchld-ignored"] => surroundings::sigchld_ignored(),
+        ["one-task"] => surroundings::one_task(),
+        ["with-impostors"] => impostor::supervise(),
+        ["events"] => observed::print_events(),
+        ["thread-that-ends"] => surroundings::thread_that_ends(),
+        _ => panic!("unknown arguments {args:?}"),
+    }
+}
+
+/// Builds a pool without having called `pexec::init()`.
+fn forgetful() {
+    match pexec::ProcessPool::builder().workers(3).build() {
+        Ok(pool) => println!("built: {:?}", pool.submit(tasks::add, (1, 2)).result()),
+        Err(error) => println!("{error:?}: {error}"),
+    }
+    println!("children: {}", pexec_tests::sweep::children().len());
+}

@@ -1,0 +1,41 @@
+//! The library's behaviours, with real worker processes: one module for each area.
+//!
+//! One binary for all of them, because linking is what takes the time; [`pexec_tests::LeakSweep`] makes the tests
+//! of one process run one after the other.
+
+pexec::test_init!();
+
+mod asynchronous;
+mod autopsy;
+mod callbacks;
+mod cancelling;
+mod chaos;
+mod context;
+mod crashes;
+mod executors;
+mod futures;
+mod limits;
+mod map;
+mod messages;
+mod nesting;
+mod retry;
+mod starting;
+mod stopping;
+mod timeouts;
+mod traffic;
+mod tricky;
+mod waiting;
+
+/// A pool with this many workers that does not wait long for those that do not want to end.
+fn pool(workers: usize) -> pexec::ProcessPool {
+    pexec::ProcessPool::builder()
+        .workers(workers)
+        .kill_grace(std::time::Duration::from_millis(200))
+        .build()
+        .expect("a pool")
+}
+
+/// The processes of the pool's workers, by slot.
+fn pids(pool: &pexec::ProcessPool) -> Vec<u32> {
+    pool.workers().iter().map(|w| w.pid).collect()
+}

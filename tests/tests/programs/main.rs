@@ -1,0 +1,10 @@
+//! Behaviours that need a whole program: its start, its end, its surroundings, and workers that are impostors.
+
+mod building;
+mod events;
+mod impostors;
+mod supervisor_death;
+mod surroundings;
+
+/// The program that misbehaves on request.
+const MISBEHAVE: &str = env!("CARGO_BIN_EXE_misbehave");
