@@ -144,15 +144,6 @@ pub fn continue_when_parent_ends() -> io::Result<()> {
     Ok(prctl::set_pdeathsig(Signal::SIGCONT)?)
 }
 
-/// Whether core dumps and other users' debuggers are kept off this process.
-///
-/// # Errors
-///
-/// Where the sandbox forbids it.
-pub fn set_dumpable(dumpable: bool) -> io::Result<()> {
-    Ok(prctl::set_dumpable(dumpable)?)
-}
-
 /// Names the calling thread, as `ps` and `top` show it.
 pub fn name_thread(name: &str) {
     if let Ok(name) = std::ffi::CString::new(name) {

@@ -62,7 +62,7 @@ fn one_at_a_time_from_several_threads_while_others_await() {
 }
 
 #[test]
-fn one_million_tasks_up_front_all_come_back() {
+fn a_long_backlog_submitted_up_front_all_comes_back() {
     let _sweep = LeakSweep::new();
     let pool = pool(2);
     let descriptors = || std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
