@@ -2,42 +2,41 @@
 //! sent ahead may still be taken back.
 //!
 //! Either side may be gone or hostile at any moment, so a reader takes nothing here for granted: each value is
-//! one atomic word, read once and checked by whoever uses it. The page is a sealed memfd: it can neither shrink
-//! (a later access would be SIGBUS) nor grow, and it has no name that could be left behind.
-#![allow(unsafe_code)]
+//! one atomic word, read once and checked by whoever uses it.
 
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::ptr::NonNull;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
-use nix::fcntl::{FcntlArg, SealFlag, fcntl};
-use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use crate::segment::Segment;
 
 /// How many tasks can be under way to one worker.
-pub const CELLS: usize = 256;
+pub const CELLS: usize = 4096;
 /// How many process groups a worker can register.
 pub const GROUPS: usize = 16;
 
-const SIZE: usize = 4096;
-
 /// Free, or sent and neither started nor taken back.
 const SENT: u32 = 1;
-const STARTED: u32 = 2;
+/// Taken back, all of it or what had not started by then.
 const RECALLED: u32 = 3;
+/// Started: so many of its items, above this.
+const STARTED: u32 = 16;
 
+/// The words, as they lie in the segment.
+#[derive(Debug)]
 #[repr(C)]
-struct Page {
+pub(crate) struct Page {
     running: AtomicU64,
     stop: AtomicU64,
     phase: AtomicU32,
     _reserved: AtomicU32,
     groups: [AtomicI32; GROUPS],
+    _away: [u64; 5],
+    /// Nanoseconds spent on so many tasks.
+    spent: AtomicU64,
+    served: AtomicU64,
+    _further: [u64; 14],
     cells: [AtomicU32; CELLS],
 }
-
-const _: () = assert!(size_of::<Page>() <= SIZE);
 
 /// What a worker does with the task that it names in the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,71 +56,24 @@ pub enum Stage {
     Sending = 5,
 }
 
-/// One side's mapping of the page.
-pub struct Cells {
-    page: NonNull<Page>,
-    memfd: OwnedFd,
-}
-
-// SAFETY: the mapping is reached through atomics only and stays until the value is dropped; which thread does
-// either does not matter.
-unsafe impl Send for Cells {}
-// SAFETY: as above: all of `Page` is atomics.
-unsafe impl Sync for Cells {}
+/// One side's view of the page.
+#[derive(Clone)]
+pub struct Cells(Arc<Segment>);
 
 impl Cells {
-    /// A fresh page.
-    ///
-    /// # Errors
-    ///
-    /// What the kernel says to a memfd or a mapping: out of descriptors or memory.
-    pub fn create() -> io::Result<Cells> {
-        let memfd = memfd_create("pexec-cells", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
-        nix::unistd::ftruncate(&memfd, SIZE as i64)?;
-        fcntl(&memfd, FcntlArg::F_ADD_SEALS(seals()))?;
-        Cells::map(memfd)
+    /// The page of this segment.
+    #[must_use]
+    pub fn new(segment: Arc<Segment>) -> Cells {
+        Cells(segment)
     }
 
-    /// The page that the other side created.
-    ///
-    /// # Errors
-    ///
-    /// When the descriptor is no page of the right size that is sealed against resizing.
-    pub fn open(memfd: OwnedFd) -> io::Result<Cells> {
-        let have = SealFlag::from_bits_retain(fcntl(&memfd, FcntlArg::F_GET_SEALS)?);
-        let size = nix::sys::stat::fstat(&memfd)?.st_size;
-        if !have.contains(seals()) || size != SIZE as i64 {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "not a sealed page of task cells",
-            ));
-        }
-        Cells::map(memfd)
-    }
-
-    fn map(memfd: OwnedFd) -> io::Result<Cells> {
-        let size = std::num::NonZeroUsize::new(SIZE).ok_or(io::ErrorKind::InvalidInput)?;
-        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: a new mapping at an address of the kernel's choice touches no memory that Rust knows of.
-        let page = unsafe { mmap(None, size, access, MapFlags::MAP_SHARED, &memfd, 0) }?;
-        Ok(Cells {
-            page: page.cast(),
-            memfd,
-        })
-    }
-
-    /// The descriptor to pass to the other side.
-    pub fn descriptor(&self) -> impl AsFd + '_ {
-        &self.memfd
-    }
-
+    #[inline]
     fn page(&self) -> &Page {
-        // SAFETY: the mapping is page-aligned, `SIZE` bytes long and lives as long as `self`; the memory is sealed
-        // against shrinking; every bit pattern is valid for atomics, and both processes only use atomics on it.
-        unsafe { self.page.as_ref() }
+        &self.0.head().page
     }
 
     /// Worker: the task `id` has reached this stage.
+    #[inline]
     pub fn set_running(&self, id: u64, stage: Stage) {
         let page = self.page();
         page.phase.store(stage as u32, Ordering::Relaxed);
@@ -129,16 +81,19 @@ impl Cells {
     }
 
     /// Worker: the running task has reached this stage.
+    #[inline]
     pub fn set_stage(&self, stage: Stage) {
         self.page().phase.store(stage as u32, Ordering::Release);
     }
 
     /// Worker: the running task is answered for; the worker is not through with it.
+    #[inline]
     pub fn set_answered(&self) {
         self.page().running.store(0, Ordering::Release);
     }
 
     /// Worker: no task runs.
+    #[inline]
     pub fn set_idle(&self) {
         let page = self.page();
         page.running.store(0, Ordering::Release);
@@ -161,6 +116,23 @@ impl Cells {
         (id, stage)
     }
 
+    /// Worker: so many tasks have taken so many nanoseconds, since it began.
+    pub fn set_pace(&self, served: u64, spent: u64) {
+        let page = self.page();
+        page.spent.store(spent, Ordering::Relaxed);
+        page.served.store(served, Ordering::Relaxed);
+    }
+
+    /// Supervisor: how many tasks the worker says to have served, and in how many nanoseconds. The two may be of
+    /// different moments.
+    pub fn pace(&self) -> (u64, u64) {
+        let page = self.page();
+        (
+            page.served.load(Ordering::Relaxed),
+            page.spent.load(Ordering::Relaxed),
+        )
+    }
+
     /// Supervisor: asks the task `id` to stop.
     pub fn ask_to_stop(&self, id: u64) {
         self.page().stop.store(id, Ordering::Release);
@@ -171,11 +143,13 @@ impl Cells {
         self.page().stop.load(Ordering::Acquire)
     }
 
+    #[inline]
     fn cell(&self, index: u16) -> Option<&AtomicU32> {
         self.page().cells.get(usize::from(index))
     }
 
     /// Supervisor: a task is about to be sent in this cell.
+    #[inline]
     pub fn send(&self, index: u16) {
         if let Some(cell) = self.cell(index) {
             cell.store(SENT, Ordering::Release);
@@ -184,19 +158,42 @@ impl Cells {
 
     /// Worker: starts the task in this cell, unless it was taken back. The two sides' exchanges of one word decide
     /// which of them has it, so a task that was taken back never runs.
+    #[inline]
     pub fn start(&self, index: u16) -> bool {
-        self.cell(index).is_some_and(|c| exchange(c, STARTED))
+        self.cell(index).is_some_and(|c| exchange(c, SENT, STARTED + 1))
+    }
+
+    /// Worker: goes on to the next item of the task in this cell, of which it has started so many, unless the rest was
+    /// taken back; likewise.
+    #[inline]
+    pub fn start_next(&self, index: u16, started: u32) -> bool {
+        self.cell(index)
+            .is_some_and(|c| exchange(c, STARTED + started, STARTED + started + 1))
     }
 
     /// Supervisor: whether the task in this cell has started.
     pub fn has_started(&self, index: u16) -> bool {
-        self.cell(index)
-            .is_some_and(|cell| cell.load(Ordering::Acquire) == STARTED)
+        self.started(index) > 0
+    }
+
+    /// Supervisor: how many items of the task in this cell have started, as the worker says.
+    pub fn started(&self, index: u16) -> u32 {
+        let word = self.cell(index).map_or(0, |cell| cell.load(Ordering::Acquire));
+        word.saturating_sub(STARTED)
     }
 
     /// Supervisor: takes the task in this cell back, unless it has started.
     pub fn recall(&self, index: u16) -> bool {
-        self.cell(index).is_some_and(|c| exchange(c, RECALLED))
+        self.cell(index).is_some_and(|c| exchange(c, SENT, RECALLED))
+    }
+
+    /// Supervisor: takes back what has not started of the task in this cell, and says how many items have. `None`: that
+    /// was done before.
+    pub fn recall_rest(&self, index: u16) -> Option<u32> {
+        match self.cell(index)?.swap(RECALLED, Ordering::AcqRel) {
+            RECALLED => None,
+            word => Some(word.saturating_sub(STARTED)),
+        }
     }
 
     /// Worker: registers a process group that must not outlive this worker. `None`: all places are taken.
@@ -225,21 +222,9 @@ impl Cells {
     }
 }
 
-fn seals() -> SealFlag {
-    SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL
-}
-
-fn exchange(cell: &AtomicU32, to: u32) -> bool {
-    cell.compare_exchange(SENT, to, Ordering::AcqRel, Ordering::Acquire)
+fn exchange(cell: &AtomicU32, from: u32, to: u32) -> bool {
+    cell.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire)
         .is_ok()
-}
-
-impl Drop for Cells {
-    fn drop(&mut self) {
-        // SAFETY: this is the mapping made in `map`, unmapped once; no reference into it outlives `self`. Failure is
-        // impossible for a whole mapping at its own address.
-        let _ = unsafe { munmap(self.page.cast(), SIZE) };
-    }
 }
 
 impl std::fmt::Debug for Cells {
@@ -253,8 +238,9 @@ mod tests {
     use super::*;
 
     fn pair() -> (Cells, Cells) {
-        let ours = Cells::create().unwrap();
-        let theirs = Cells::open(ours.memfd.try_clone().unwrap()).unwrap();
+        let (ours, memfd) = Segment::create().unwrap();
+        let theirs = Segment::open(&memfd).unwrap();
+        let (ours, theirs) = (Cells::new(ours), Cells::new(theirs));
         (ours, theirs)
     }
 
@@ -269,6 +255,21 @@ mod tests {
         assert!(!worker.start(4));
         assert!(!worker.start(9), "nothing was sent there");
         assert!(!worker.start(u16::MAX), "there is no such cell");
+    }
+
+    #[test]
+    fn the_rest_of_a_task_is_taken_back_once_and_never_runs() {
+        let (supervisor, worker) = pair();
+        supervisor.send(5);
+        assert!(worker.start(5));
+        assert!(worker.start_next(5, 1));
+        assert_eq!(supervisor.started(5), 2);
+        assert_eq!(supervisor.recall_rest(5), Some(2));
+        assert_eq!(supervisor.recall_rest(5), None);
+        assert!(!worker.start_next(5, 2));
+        supervisor.send(5);
+        assert_eq!(supervisor.recall_rest(5), Some(0));
+        assert!(!worker.start(5));
     }
 
     #[test]
@@ -308,13 +309,5 @@ mod tests {
         assert_eq!(supervisor.groups().count(), 0);
         while worker.register_group(5).is_some() {}
         assert_eq!(supervisor.groups().count(), GROUPS - 2);
-    }
-
-    #[test]
-    fn a_file_that_could_shrink_is_refused() {
-        let memfd = memfd_create("loose", MFdFlags::MFD_ALLOW_SEALING).unwrap();
-        nix::unistd::ftruncate(&memfd, SIZE as i64).unwrap();
-        assert!(Cells::open(memfd).is_err());
-        assert!(Cells::open(std::fs::File::open("/dev/null").unwrap().into()).is_err());
     }
 }

@@ -1,13 +1,20 @@
-//! The kernel's side of pexec: connected sockets that carry descriptors, the cells that a worker and its
-//! supervisor share, starting, watching, signalling and reaping processes.
+//! The kernel's side of pexec: connected sockets that carry descriptors, the memory that a worker and
+//! its supervisor share (cells and rings), starting, watching, signalling and reaping processes.
 //!
-//! Nothing here knows of tasks or pools. `unsafe` stands in named modules only: `cells` (shared memory),
-//! `reap`, `image`, `env`, and one function each of `socket` and `process` (calls for which no crate has a safe form).
+//! Nothing here knows of tasks or pools. `unsafe` stands in named modules only: `segment` and `shared_bytes` (shared
+//! memory), `memory`, `reap`, `image`, `env`, and one function each of `socket` and `process` (calls for which no
+//! crate has a safe form).
 
+pub mod carry;
 pub mod cells;
 pub mod env;
 pub mod image;
+pub mod memory;
 pub mod process;
 pub mod reap;
+pub mod ring;
+pub mod segment;
+pub mod shared_bytes;
 pub mod socket;
+pub mod spin;
 pub mod wake;

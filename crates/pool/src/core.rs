@@ -24,6 +24,8 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::time::{Duration, Instant};
 
 pub(crate) use deaths::Departure;
+use dispatch::Rotation;
+pub(crate) use dispatch::{Load, Placement};
 pub use retry::{Cause, Retry};
 pub(crate) use tasks::{Answer, Key, Policy, ResultKind};
 use tasks::{Delayed, Task};
@@ -31,7 +33,12 @@ pub(crate) use workers::Standing;
 use workers::Worker;
 
 /// How many tasks may be under way to one worker; the cells of the shared page bound it.
-pub(crate) const WINDOW_MAX: usize = 128;
+pub(crate) const WINDOW_MAX: usize = if cfg!(test) {
+    // So that the random tests use every cell many times.
+    128
+} else {
+    4096
+};
 const WINDOW_MIN: usize = 2;
 
 /// What the core decides by.
@@ -66,10 +73,6 @@ pub(crate) enum Action {
     Kill { worker: usize },
     /// Set the running task's stop request.
     AskToStop { worker: usize, id: u64 },
-    /// The task has started, as far as is known.
-    Started { key: Key },
-    /// The task waits again.
-    Waiting { key: Key },
     /// The task has ended without an answer; give its key back with `release`.
     Complete { key: Key, ending: Ending },
     /// Nothing more will be accepted, for this reason.
@@ -129,16 +132,20 @@ pub(crate) struct Core {
     broken: Option<String>,
     tasks: Vec<Option<Task>>,
     free: Vec<Key>,
-    /// Given back, but an action that was decided before may still name it: free once the actions are taken.
-    released: Vec<Key>,
     live: usize,
     /// Keys with the ticket of their entry; entries of tasks that have gone elsewhere are passed over.
     queue: VecDeque<(Key, u32)>,
     queued: usize,
     tickets: u32,
     delayed: BinaryHeap<Delayed>,
-    delays: u64,
+    delays: u32,
     workers: Vec<Worker>,
+    /// Where tasks that come one by one go.
+    turn: Rotation,
+    /// How many tasks under way have a time limit.
+    timed: usize,
+    /// The earliest timer that came up since somebody last meant to sleep.
+    new_timer: Option<Instant>,
     crashes: VecDeque<Instant>,
     /// Workers in a row that did not become ready.
     failed_starts: u32,
@@ -160,21 +167,23 @@ pub(crate) struct Counts {
 impl Core {
     /// A pool that wants its workers started: see the first actions.
     pub(crate) fn new(config: Config, now: Instant) -> Core {
-        let workers = (0..config.workers).map(|_| Worker::new(now)).collect();
+        let workers: Vec<Worker> = (0..config.workers).map(|_| Worker::new(now)).collect();
         let mut core = Core {
             config,
             state: State::Running,
             broken: None,
             tasks: Vec::new(),
             free: Vec::new(),
-            released: Vec::new(),
             live: 0,
             queue: VecDeque::new(),
             queued: 0,
             tickets: 0,
             delayed: BinaryHeap::new(),
             delays: 0,
+            turn: Rotation::new(workers.len()),
             workers,
+            timed: 0,
+            new_timer: None,
             crashes: VecDeque::new(),
             failed_starts: 0,
             idle_deaths: 0,
@@ -188,7 +197,6 @@ impl Core {
     /// Hands the decided actions out, oldest first.
     pub(crate) fn take_actions(&mut self, into: &mut Vec<Action>) {
         into.append(&mut self.actions);
-        self.free.append(&mut self.released);
     }
 
     pub(crate) fn counts(&self) -> Counts {

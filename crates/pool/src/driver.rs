@@ -1,9 +1,13 @@
 //! Between the core and the kernel: the driver has the workers' processes and channels, and carries out what the
 //! core decides.
 //!
-//! It belongs to one thread at a time: the pool's (`thread`), or for the length of one submission the thread that
-//! submits to an idle pool. A turn: read all that is readable, then exits, then commands, then timers, then settle and flush. Reading
-//! comes before exits so that a worker that answered and then died is not blamed; one `now` is taken a turn.
+//! It belongs to one thread at a time: the pool's (`thread`), a caller that waits, or for the length of one
+//! submission the thread that submits. A turn: read all that is readable, then exits, then commands, then timers,
+//! then settle and flush. Reading comes before exits so that a worker that answered and then died is not blamed; one
+//! `now` is taken a turn.
+//!
+//! Workers ring their bell only while somebody sleeps on the watch: whoever does turns polls the rings, and asks to
+//! be told before it sleeps (`rest`). A worker whose bell is silent is in `silent`.
 
 mod actions;
 mod channel;
@@ -11,6 +15,7 @@ mod departed;
 mod inbox;
 mod link;
 mod outbox;
+mod slots;
 mod spawn;
 mod stderr;
 pub(crate) mod thread;
@@ -18,33 +23,26 @@ mod watch;
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use pexec_ipc::cells::Stage as TaskStage;
+use pexec_ipc::spin::Spin;
 use pexec_ipc::{process, reap};
 use pexec_proto::FunctionRef;
 
-use crate::core::{Action, Config, Core, Key, Recall};
+use crate::core::{Action, Config, Core, Key, Load, Placement, Recall};
 use crate::error::TaskError;
+use crate::function::Descriptor;
 use crate::future::slot::Slot;
 use crate::process::info::{PoolStats, WorkerInfo, WorkerState, resident_bytes};
-use crate::process::shared::{Command, NewTask, Shared};
+use crate::process::shared::{Command, NewTask, Placed, Pushes, Shared};
 use link::Link;
-use outbox::Body;
+use slots::Slots;
 pub(crate) use spawn::Launch;
 pub(crate) use watch::{Source, Watch};
-
-/// What the driver keeps of a task until it has ended.
-struct Payload {
-    slot: Arc<Slot>,
-    function: FunctionRef,
-    arg: Body,
-    timeout: Option<Duration>,
-    /// It counts against the queue's capacity.
-    waiting: bool,
-}
 
 /// The workers' processes, by slot.
 struct Links(Vec<Option<Link>>);
@@ -70,18 +68,45 @@ pub(crate) struct Driver {
     core: Core,
     launch: Launch,
     links: Links,
-    payloads: Vec<Option<Payload>>,
+    /// The tasks that have not ended, by key.
+    tasks: Vec<Option<Arc<Slot>>>,
     generations: Vec<u64>,
     remains: Vec<Option<departed::Remains>>,
     actions: Vec<Action>,
-    commands: Vec<Command>,
+    pushed: Pushes,
     terminal: stderr::Terminal,
     closed: bool,
     /// Told about the first attempt to start a worker.
     first_start: Option<SyncSender<io::Result<()>>>,
-    /// Until when the pool's thread means to sleep; `None`: until something happens.
+    /// Until when whoever sleeps means to; `None`: until something happens.
     armed: Option<Instant>,
+    /// Workers that have something to answer.
+    busy: Slots,
+    /// Workers whose bell does not ring.
+    silent: Slots,
+    /// Workers for which something waits to be written.
+    unsent: Slots,
+    spin: Spin,
+    /// When the watch was looked at last.
+    watched: Instant,
+    /// The instant of the last turn.
+    now: Instant,
+    /// Tasks submitted from the seat, one by one.
+    submitted: u32,
+    submitted_before: u32,
+    /// Those since the last turn.
+    in_a_row: u32,
+    /// The function that was sent last, as it travels.
+    function: Option<(&'static Descriptor, [u8; FunctionRef::LEN])>,
 }
+
+/// How many tasks are submitted from the seat before the answers are looked at.
+const ROW: u32 = 64;
+/// How long the watch may go without being looked at while turns are done.
+const UNWATCHED: Duration = Duration::from_millis(1);
+
+/// How long a pool without a timer sleeps, once, after tasks came; shorter than any timer that a plain task brings.
+const LINGER: Duration = Duration::from_secs(4);
 
 impl Driver {
     pub(crate) fn new(
@@ -91,20 +116,31 @@ impl Driver {
         first_start: SyncSender<io::Result<()>>,
     ) -> Driver {
         let workers = config.workers;
+        let now = Instant::now();
         Driver {
             shared,
-            core: Core::new(config, Instant::now()),
+            core: Core::new(config, now),
             launch,
             links: Links((0..workers).map(|_| None).collect()),
-            payloads: Vec::new(),
+            tasks: Vec::new(),
             generations: vec![0; workers],
             remains: vec![None; workers],
             actions: Vec::new(),
-            commands: Vec::new(),
+            pushed: Pushes::default(),
             terminal: stderr::Terminal::default(),
             closed: false,
             first_start: Some(first_start),
             armed: None,
+            busy: Slots::new(workers),
+            silent: Slots::new(workers),
+            unsent: Slots::new(workers),
+            spin: Spin::default(),
+            watched: now,
+            now,
+            submitted: 0,
+            submitted_before: 0,
+            in_a_row: 0,
+            function: None,
         }
     }
 
@@ -115,53 +151,194 @@ impl Driver {
 
     /// One turn. False: the pool is closed.
     pub(crate) fn turn(&mut self, now: Instant, ready: &[Source]) -> bool {
+        self.now = now;
+        self.in_a_row = 0;
+        self.silence();
         self.read_ready(now, ready);
+        self.read_rings(now);
         self.find_exits(now, ready);
-        self.take_commands(now);
+        self.take_pushed(now);
         self.core.tick(now, &mut self.links);
         self.carry_out(now);
         self.core.settle(now, &mut self.links);
         self.carry_out(now);
         self.flush(now);
-        self.shared.set_quiet(self.core.is_quiet());
+        if self.core.is_quiet() {
+            self.shared.lead.want_no_more();
+        }
         !self.closed
     }
 
-    /// Takes note until when the leader sleeps.
-    pub(crate) fn arm(&mut self) -> Option<Instant> {
-        self.armed = self.core.next_timer();
-        self.armed
+    /// From the seat of a thread that submits: a task, and what goes with it at once. With `alone` nobody else does
+    /// turns, so this thread looks at the answers now and then. `None`: it is not accepted.
+    pub(crate) fn submit_now(&mut self, task: NewTask, alone: bool) -> Option<Placed> {
+        if self.shared.has_commands() {
+            let now = Instant::now();
+            self.take_pushed(now);
+            self.carry_out(now);
+        }
+        let NewTask {
+            slot,
+            argument,
+            policy,
+        } = task;
+        let size = u32::try_from(argument.as_slice().len()).unwrap_or(u32::MAX);
+        let (key, placement) = self.core.submit_now(slot.id().0, size, policy)?;
+        self.keep(key, slot);
+        self.submitted = self.submitted.wrapping_add(1);
+        self.in_a_row += 1;
+        let mut later = false;
+        if let Placement::Sent { worker, cell, load } = placement {
+            if load == Load::Nothing {
+                // Only the first task of a worker needs the time.
+                self.now = Instant::now();
+                self.core.begins(self.now, worker);
+            }
+            let mut left_queue = 0;
+            self.send(worker, key, cell, 1, Some(&argument), &mut left_queue);
+            self.shared.left_queue(left_queue);
+            // In the middle of a flood a worker that has enough to do learns of more a row at a time: to wake it for
+            // each task would cost more than the task. Should the flood end here, the next turn tells it.
+            later = alone && load == Load::Little && self.in_a_row > ROW;
+        }
+        Some(self.finish_submitting(alone, later))
     }
 
-    /// Whether this is the only task there is.
-    pub(crate) fn has_only(&self, slot: &Slot) -> bool {
-        let key = usize::try_from(slot.key.load(std::sync::atomic::Ordering::Relaxed)).unwrap_or(usize::MAX);
-        let payload = self.payloads.get(key).and_then(Option::as_ref);
-        self.core.has_one_task() && payload.is_some_and(|p| std::ptr::eq(Arc::as_ptr(&p.slot), slot))
-    }
-
-    /// The part of a turn that hands a task to an idle worker, on the thread that submits it: that saves waking the
-    /// pool's thread. False: that thread has something to do all the same.
-    pub(crate) fn submit_turn(&mut self) -> bool {
+    /// From the seat of a thread that has pushed something: takes what was pushed.
+    pub(crate) fn submit_pushed(&mut self, alone: bool) -> Placed {
         let now = Instant::now();
-        let only_tasks = self.take_commands(now);
-        self.core.hand_out_now(now);
+        self.now = now;
+        self.take_pushed(now);
+        self.core.settle(now, &mut self.links);
         self.carry_out(now);
-        self.flush(now);
-        let timer_is_due_earlier = match (self.core.next_timer(), self.armed) {
-            (Some(next), Some(armed)) => next < armed,
-            (Some(_), None) => true,
-            (None, _) => false,
+        self.submitted = self.submitted.wrapping_add(1);
+        self.finish_submitting(alone, false)
+    }
+
+    fn finish_submitting(&mut self, alone: bool, later: bool) -> Placed {
+        let row = self.submitted.is_multiple_of(ROW);
+        if row || !later {
+            self.flush(self.now);
+        }
+        if alone {
+            self.silence();
+        }
+        if row {
+            if alone {
+                let now = Instant::now();
+                self.now = now;
+                self.read_rings(now);
+                self.core.settle(now, &mut self.links);
+                self.carry_out(now);
+                self.flush(now);
+            }
+            return Placed::AnotherRow;
+        }
+        let sooner = match (self.core.new_timer(), self.armed) {
+            (Some(new), Some(armed)) => new < armed,
+            (new, None) => new.is_some(),
+            (None, Some(_)) => false,
         };
-        only_tasks && !timer_is_due_earlier && !self.core.has_queued()
+        if sooner {
+            Placed::WithTimer
+        } else {
+            Placed::Quietly
+        }
+    }
+
+    /// Looks for news for a moment, and prepares to sleep if there are none. `None`: there is something to do;
+    /// otherwise until when to sleep.
+    pub(crate) fn rest(&mut self) -> Option<Option<Instant>> {
+        let Driver {
+            spin,
+            shared,
+            busy,
+            unsent,
+            links,
+            ..
+        } = self;
+        let has_news = |slot: usize| links.0[slot].as_ref().is_some_and(Link::has_news);
+        let has_room = |slot: usize| links.0[slot].as_ref().is_some_and(Link::has_room);
+        let mut news = || shared.has_commands() || busy.any(has_news) || unsent.any(has_room);
+        if !busy.is_empty() && spin.look(&mut news) {
+            return None;
+        }
+        if self.listen() || self.shared.has_commands() {
+            return None;
+        }
+        self.now = Instant::now();
+        Some(self.arm())
+    }
+
+    /// Has every bell ring again, for somebody who sleeps. True: something came before.
+    pub(crate) fn listen(&mut self) -> bool {
+        let mut late = false;
+        let mut from = 0;
+        while let Some(slot) = self.silent.next(from) {
+            from = slot + 1;
+            if let Some(rings) = self.links.0[slot].as_mut().and_then(Link::live_rings) {
+                rings.answers.ask_to_be_told(true);
+                if rings.answers.has_news() {
+                    late = true;
+                    self.busy.insert(slot);
+                }
+                self.silent.remove(slot);
+            }
+        }
+        late
+    }
+
+    /// After the sleep that `rest` has prepared.
+    pub(crate) fn woke(&mut self) {
+        let now = Instant::now();
+        self.spin.slept(now.saturating_duration_since(self.now));
+        self.watched = now;
+    }
+
+    /// Whether turns were done for so long without a look at the watch that it is due.
+    pub(crate) fn watch_is_due(&mut self) -> bool {
+        let due = self.now.saturating_duration_since(self.watched) > UNWATCHED;
+        if due {
+            self.watched = self.now;
+        }
+        due
+    }
+
+    /// How many tasks have ended.
+    fn outcomes(&self) -> u64 {
+        let counts = self.core.counts();
+        counts.done + counts.failed + counts.cancelled
+    }
+
+    /// No bell has to ring for workers whose rings are looked at anyway.
+    fn silence(&mut self) {
+        let mut from = 0;
+        while let Some(slot) = self.busy.next(from) {
+            from = slot + 1;
+            if !self.silent.contains(slot)
+                && let Some(rings) = self.links.0[slot].as_mut().and_then(Link::live_rings)
+            {
+                rings.answers.ask_to_be_told(false);
+                self.silent.insert(slot);
+            }
+        }
+    }
+
+    /// Takes note until when the leader sleeps.
+    fn arm(&mut self) -> Option<Instant> {
+        self.armed = self.core.arm();
+        if self.armed.is_none() && self.submitted != self.submitted_before {
+            // More tasks may come: each would bring a timer, and wake whoever sleeps without one.
+            self.submitted_before = self.submitted;
+            self.armed = self.now.checked_add(LINGER);
+        }
+        self.armed
     }
 
     /// Gives every task an outcome and ends the workers, without the core's help.
     fn abandon(mut self, reason: &str) {
-        for payload in self.payloads.drain(..).flatten() {
-            payload
-                .slot
-                .complete(Err(Box::new(TaskError::PoolBroken(reason.to_owned()))));
+        for task in self.tasks.drain(..).flatten() {
+            task.complete(Err(Box::new(TaskError::PoolBroken(reason.to_owned()))));
         }
         for link in self.links.0.drain(..).flatten() {
             process::kill_group(link.pid, Signal::SIGKILL);
@@ -169,15 +346,20 @@ impl Driver {
         }
     }
 
-    /// Handles what was pushed. True: there was nothing but tasks.
-    fn take_commands(&mut self, now: Instant) -> bool {
-        let mut only_tasks = true;
-        let mut commands = std::mem::take(&mut self.commands);
-        self.shared.take(&mut commands);
-        for command in commands.drain(..) {
-            only_tasks &= matches!(command, Command::Submit(_));
+    /// Handles what was pushed.
+    fn take_pushed(&mut self, now: Instant) {
+        let mut pushed = std::mem::take(&mut self.pushed);
+        self.shared.take(&mut pushed);
+        for task in pushed.tasks.drain(..) {
+            if let Err(slot) = self.submit(task) {
+                // Pushed before the pool broke, taken after: the reason is known by now.
+                self.shared
+                    .left_queue(usize::from(slot.waiting.swap(false, Ordering::Relaxed)));
+                slot.complete(Err(Box::new(self.shared.refusal().error())));
+            }
+        }
+        for command in pushed.commands.drain(..) {
             match command {
-                Command::Submit(task) => self.submit(task),
                 // Whoever asked may have stopped waiting for the answer.
                 Command::Cancel(slot, answer) => {
                     let done = self
@@ -208,51 +390,39 @@ impl Driver {
                 }
             }
         }
-        self.commands = commands;
-        only_tasks
+        self.pushed = pushed;
     }
 
-    fn submit(&mut self, task: NewTask) {
+    /// Gives the task back when nothing is accepted any more.
+    fn submit(&mut self, task: NewTask) -> Result<(), Arc<Slot>> {
         let NewTask {
             slot,
-            function,
-            arg,
+            argument,
             policy,
         } = task;
-        let size = u32::try_from(arg.len()).unwrap_or(u32::MAX);
-        let timeout = policy.as_ref().and_then(|p| p.timeout);
+        let size = u32::try_from(argument.as_slice().len()).unwrap_or(u32::MAX);
         let Some(key) = self.core.submit(slot.id().0, size, policy) else {
-            // Pushed before the pool closed, taken after: the refusal is known by now.
-            let error = match self.shared.would_accept(true) {
-                crate::process::shared::Pushed::Refused(refusal) => refusal.error(),
-                _ => TaskError::PoolClosed,
-            };
-            self.shared.left_queue(1);
-            slot.complete(Err(Box::new(error)));
-            return;
+            return Err(slot);
         };
-        slot.key
-            .store(u64::from(key), std::sync::atomic::Ordering::Relaxed);
-        let payload = Payload {
-            slot,
-            function,
-            arg: Body::new(arg),
-            timeout,
-            waiting: true,
-        };
+        self.keep(key, slot);
+        Ok(())
+    }
+
+    fn keep(&mut self, key: Key, slot: Arc<Slot>) {
+        slot.key.store(key, Ordering::Relaxed);
         let index = key as usize;
-        if index == self.payloads.len() {
-            self.payloads.push(Some(payload));
+        if index == self.tasks.len() {
+            self.tasks.push(Some(slot));
         } else {
-            self.payloads[index] = Some(payload);
+            self.tasks[index] = Some(slot);
         }
     }
 
     /// The key of a task that has not ended.
     fn key_of(&self, slot: &Arc<Slot>) -> Option<Key> {
-        let key = Key::try_from(slot.key.load(std::sync::atomic::Ordering::Relaxed)).ok()?;
-        let payload = self.payloads.get(key as usize)?.as_ref()?;
-        Arc::ptr_eq(&payload.slot, slot).then_some(key)
+        let key = slot.key.load(Ordering::Relaxed);
+        let task = self.tasks.get(key as usize)?.as_ref()?;
+        Arc::ptr_eq(task, slot).then_some(key)
     }
 
     fn workers(&self) -> Vec<WorkerInfo> {

@@ -170,20 +170,20 @@ where
 {
     /// What people call the task: it stands in its errors and events.
     pub fn label(mut self, label: impl Into<String>) -> Self {
-        self.options.label = Some(label.into().into_boxed_str());
+        self.options.set().label = Some(label.into().into_boxed_str());
         self
     }
 
     /// Ends the task when it has run this long, from the start of its execution, instead of the pool's
     /// `task_timeout`. Zero means no timeout. Needs a process: threads and inline tasks cannot be ended.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.options.timeout = Some(timeout);
+        self.options.set().timeout = Some(timeout);
         self
     }
 
     /// Runs the task again as this says, instead of the pool's `retry`. Needs a process pool.
     pub fn retry(mut self, retry: Retry) -> Self {
-        self.options.retry = Some(retry);
+        self.options.set().retry = Some(retry);
         self
     }
 
@@ -191,7 +191,7 @@ where
     /// outcome. In a process pool it is called on the pool's own thread, so it must be quick; while it blocks, the
     /// pool stands still, which is also how a flood is held back.
     pub fn on_emit(mut self, on_emit: impl Fn(&[u8]) + Send + Sync + 'static) -> Self {
-        self.options.on_emit = Some(Box::new(on_emit));
+        self.options.set().on_emit = Some(Box::new(on_emit));
         self
     }
 

@@ -243,7 +243,7 @@ static ANCHOR: Descriptor = Descriptor {
 };
 
 impl Descriptor {
-    fn reference(&'static self) -> FunctionRef {
+    pub(crate) fn reference(&'static self) -> FunctionRef {
         let here = std::ptr::from_ref(self).addr();
         let anchor = std::ptr::from_ref(&ANCHOR).addr();
         FunctionRef {
@@ -305,15 +305,15 @@ impl Descriptor {
     }
 }
 
-/// The reference to `F` as a task.
-pub(crate) fn task_reference<F, A, R, M>() -> FunctionRef
+/// `F` as a task.
+pub(crate) fn task_descriptor<F, A, R, M>() -> &'static Descriptor
 where
     F: TaskFn<A, R, M>,
     A: Payload,
     R: Payload,
     M: 'static,
 {
-    Describe::<F, A, R, M>::DESCRIPTOR.reference()
+    Describe::<F, A, R, M>::DESCRIPTOR
 }
 
 /// The reference to `F` as an initializer.

@@ -1,5 +1,6 @@
 //! The caller's end of a task.
 
+pub(crate) mod bytes;
 pub(crate) mod slot;
 pub(crate) mod wait;
 
@@ -161,7 +162,7 @@ impl<R: Payload> TaskFuture<R> {
 fn open<R: Payload>(end: End) -> Result<R, TaskError> {
     match end.map_err(|error| *error)? {
         Value::Encoded(bytes) => {
-            let decoded = std::panic::catch_unwind(|| codec::decode::<R>(&bytes));
+            let decoded = std::panic::catch_unwind(|| codec::decode::<R>(bytes.as_slice()));
             let name = std::any::type_name::<R>();
             match decoded {
                 Ok(decoded) => decoded.map_err(|e| TaskError::decode(Side::Result, name, e)),

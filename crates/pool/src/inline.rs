@@ -1,12 +1,12 @@
 //! The executor that has nothing: every task runs at `submit`, on the caller's thread.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::error::{TaskError, TrySubmitError};
 use crate::executor::{Admission, Executor};
 use crate::function::{Payload, TaskFn, assert_no_captures};
 use crate::future::TaskFuture;
-use crate::future::slot::{Control, Slot, Value};
+use crate::future::slot::{Control, Controller, Slot, Value};
 use crate::ids::next_task_id;
 use crate::options::TaskOptions;
 use crate::panics;
@@ -31,6 +31,11 @@ impl Inline {
 
 /// What can be asked of a task that runs in this process: nothing that needs a process to end.
 struct NoControl;
+
+fn no_control() -> Controller {
+    static CONTROL: OnceLock<Controller> = OnceLock::new();
+    Arc::clone(CONTROL.get_or_init(|| Arc::new(Box::new(NoControl))))
+}
 
 impl Control for NoControl {
     fn cancel(&self, _: &Arc<Slot>) -> bool {
@@ -62,7 +67,7 @@ impl Executor for Inline {
         M: 'static,
     {
         const { assert_no_captures::<F>() };
-        let slot = Slot::new(next_task_id(), Arc::new(NoControl), options.take_extra());
+        let slot = Slot::new(next_task_id(), no_control(), options.take_extra());
         run_local(&slot, 0, move || f.call(arg));
         Ok(TaskFuture::new(slot))
     }
@@ -84,7 +89,7 @@ pub(crate) fn run_local<R: Payload>(slot: &Arc<Slot>, worker: usize, call: impl 
 
 /// The future of a task that a closed executor refused.
 pub(crate) fn refused<R>() -> TaskFuture<R> {
-    let slot = Slot::new(next_task_id(), Arc::new(NoControl), None);
+    let slot = Slot::new(next_task_id(), no_control(), None);
     slot.complete(Err(Box::new(TaskError::PoolClosed)));
     TaskFuture::new(slot)
 }

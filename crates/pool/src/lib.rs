@@ -67,7 +67,7 @@ pub use crate::ids::TaskId;
 pub use crate::inline::Inline;
 pub use crate::map::{Map, MapUnordered};
 pub use crate::outcome::Outcome;
-pub use crate::process::{PoolStats, ProcessPool, ProcessPoolBuilder, WorkerInfo, WorkerState};
+pub use crate::process::{PoolStats, ProcessPool, ProcessPoolBuilder, Transport, WorkerInfo, WorkerState};
 pub use crate::threads::{ThreadPool, ThreadPoolBuilder};
 
 #[doc(hidden)]

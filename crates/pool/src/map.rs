@@ -242,7 +242,12 @@ impl<R: Payload> Iterator for MapUnordered<'_, R> {
         if self.waiting.is_empty() {
             return self.source.end();
         }
-        match self.ready.next(self.source.deadline) {
+        let control = self
+            .waiting
+            .values()
+            .next()
+            .map(|f| Arc::clone(f.slot().control()));
+        match self.ready.next(control.as_ref(), self.source.deadline) {
             Some(index) => {
                 self.given += 1;
                 Some((index, self.waiting.remove(&index)?.take_now()?))

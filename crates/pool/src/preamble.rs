@@ -1,10 +1,11 @@
-//! What lies in a worker's channel before its process exists: the key, who it is to be, the lifeline and the
-//! shared cells. It never leaves the two descriptors of one socket pair, so nobody else can read it.
+//! What lies in a worker's channel before its process exists: the key, who it is to be, the lifeline, the shared
+//! memory, and where tasks travel through that memory the bell. It never leaves the two descriptors of one socket
+//! pair, so nobody else can read it.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use pexec_ipc::cells::Cells;
+use pexec_ipc::wake::Wake;
 use pexec_ipc::{process, socket};
 use pexec_proto::{BuildId, Key};
 use zeroize::Zeroize;
@@ -18,7 +19,9 @@ pub(crate) struct Preamble {
     pub(crate) slot: u32,
     pub(crate) generation: u64,
     pub(crate) lifeline: OwnedFd,
-    pub(crate) cells: OwnedFd,
+    pub(crate) memory: OwnedFd,
+    /// To wake the supervisor with; `None`: tasks travel through the socket.
+    pub(crate) bell: Option<OwnedFd>,
 }
 
 /// Puts it into the channel; it is small enough to fit, so this never blocks.
@@ -27,15 +30,17 @@ pub(crate) fn send(
     key: &Key,
     (slot, generation): (u32, u64),
     lifeline: &OwnedFd,
-    cells: &Cells,
+    memory: &OwnedFd,
+    bell: Option<&Wake>,
 ) -> io::Result<()> {
     let mut bytes = [0; LEN];
     bytes[..8].copy_from_slice(&MAGIC);
     bytes[8..40].copy_from_slice(key.expose());
     bytes[40..44].copy_from_slice(&slot.to_le_bytes());
     bytes[44..].copy_from_slice(&generation.to_le_bytes());
-    let cells = cells.descriptor();
-    let sent = socket::send_with_fds(socket, &bytes, &[lifeline.as_fd(), cells.as_fd()]);
+    let mut fds = vec![lifeline.as_fd(), memory.as_fd()];
+    fds.extend(bell.map(AsFd::as_fd));
+    let sent = socket::send_with_fds(socket, &bytes, &fds);
     bytes.zeroize();
     sent
 }
@@ -48,9 +53,10 @@ pub(crate) fn receive(socket: &OwnedFd) -> io::Result<Preamble> {
     if bytes[..8] != MAGIC {
         return Err(refuse("standard input is not a channel of this version of pexec"));
     }
-    let Ok([lifeline, cells]) = <[OwnedFd; 2]>::try_from(fds) else {
+    let mut fds = fds.into_iter();
+    let (Some(lifeline), Some(memory), bell, None) = (fds.next(), fds.next(), fds.next(), fds.next()) else {
         return Err(refuse(
-            "the channel did not bring the two descriptors that a worker needs",
+            "the channel did not bring the two or three descriptors that a worker needs",
         ));
     };
     let mut key = *array(&bytes[8..40]);
@@ -60,7 +66,8 @@ pub(crate) fn receive(socket: &OwnedFd) -> io::Result<Preamble> {
         slot: u32::from_le_bytes(*array(&bytes[40..44])),
         generation: u64::from_le_bytes(*array(&bytes[44..])),
         lifeline,
-        cells,
+        memory,
+        bell,
     };
     key.zeroize();
     bytes.zeroize();

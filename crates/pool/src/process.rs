@@ -5,21 +5,23 @@ pub(crate) mod info;
 pub(crate) mod lead;
 pub(crate) mod shared;
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pexec_proto::codec;
 
-pub use builder::ProcessPoolBuilder;
+pub use builder::{ProcessPoolBuilder, Transport};
 pub use info::{PoolStats, WorkerInfo, WorkerState};
 use shared::{Command, NewTask, Pushed, Shared};
 
 use crate::core::{Policy, Retry};
 use crate::error::{BuildError, Side, TaskError, TrySubmitError};
 use crate::executor::{Admission, Executor};
-use crate::function::{Payload, TaskFn, assert_no_captures, task_reference};
+use crate::function::{Payload, TaskFn, assert_no_captures, task_descriptor};
 use crate::future::TaskFuture;
-use crate::future::slot::{Control, Slot};
+use crate::future::bytes::Bytes;
+use crate::future::slot::{Controller, Slot};
 use crate::ids::next_task_id;
 use crate::options::TaskOptions;
 
@@ -49,6 +51,7 @@ use crate::options::TaskOptions;
 /// ```
 pub struct ProcessPool {
     shared: Arc<Shared>,
+    controller: Controller,
     workers: usize,
     task_timeout: Option<Duration>,
     retry: Option<Retry>,
@@ -116,36 +119,60 @@ impl ProcessPool {
     }
 
     fn policy(&self, options: &mut TaskOptions) -> Option<Box<Policy>> {
-        let timeout = options
-            .timeout
-            .take()
-            .or(self.task_timeout)
-            .filter(|t| !t.is_zero());
-        let retry = options.retry.take().or_else(|| self.retry.clone());
+        let (timeout, retry) = match options.given() {
+            Some(options) => (options.timeout.take(), options.retry.take()),
+            None => (None, None),
+        };
+        let timeout = timeout.or(self.task_timeout).filter(|t| !t.is_zero());
+        let retry = retry.or_else(|| self.retry.clone());
         (timeout.is_some() || retry.is_some()).then(|| Box::new(Policy { timeout, retry }))
     }
 
     /// A future that has failed already.
     fn failed<R>(&self, options: &mut TaskOptions, error: TaskError) -> TaskFuture<R> {
-        let control: Arc<dyn Control> = Arc::clone(&self.shared) as _;
+        let control = Arc::clone(&self.controller);
         let slot = Slot::new(next_task_id(), control, options.take_extra());
         slot.complete(Err(Box::new(error)));
         TaskFuture::new(slot)
     }
 }
 
+thread_local! {
+    /// Where arguments are encoded: a short one then costs no memory of its own.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// Encodes an argument on the caller's thread; a `Serialize` that panics is an error of that task only.
-fn encode<A: Payload>(arg: &A, limit: u64) -> Result<Vec<u8>, TaskError> {
-    let mut bytes = Vec::new();
+fn encode<A: Payload>(arg: &A, limit: u64) -> Result<Bytes, TaskError> {
+    // Taken away meanwhile: a `Serialize` may submit tasks too.
+    let mut bytes = SCRATCH.take();
+    bytes.clear();
     let encoded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| codec::encode(arg, &mut bytes)));
-    let name = std::any::type_name::<A>();
     match encoded {
-        Ok(Ok(())) if bytes.len() as u64 <= limit => Ok(bytes),
+        Ok(Ok(())) if bytes.len() as u64 <= limit => {
+            if bytes.len() > SCRATCH_MOST {
+                return Ok(Bytes::from(bytes));
+            }
+            let copy = Bytes::copy(&bytes);
+            SCRATCH.set(bytes);
+            Ok(copy)
+        }
         Ok(Ok(())) => Err(TaskError::too_large(Side::Argument, bytes.len() as u64, limit)),
-        Ok(Err(error)) => Err(TaskError::encode(Side::Argument, name, error)),
-        Err(_) => Err(TaskError::encode(Side::Argument, name, "its Serialize panicked")),
+        Ok(Err(error)) => Err(TaskError::encode(
+            Side::Argument,
+            std::any::type_name::<A>(),
+            error,
+        )),
+        Err(_) => Err(TaskError::encode(
+            Side::Argument,
+            std::any::type_name::<A>(),
+            "its Serialize panicked",
+        )),
     }
 }
+
+/// Longer arguments keep the memory that they were encoded into.
+const SCRATCH_MOST: usize = 4 << 10;
 
 impl Executor for ProcessPool {
     fn start<F, A, R, M>(
@@ -175,12 +202,16 @@ impl Executor for ProcessPool {
             Err(error) => return Ok(self.failed(&mut options, error)),
         };
         let policy = self.policy(&mut options);
-        let control: Arc<dyn Control> = Arc::clone(&self.shared) as _;
-        let slot = Slot::new(next_task_id(), control, options.take_extra());
+        let slot = Slot::with_call(
+            next_task_id(),
+            Arc::clone(&self.controller),
+            options.take_extra(),
+            task_descriptor::<F, A, R, M>(),
+            bytes.clone(),
+        );
         let task = NewTask {
             slot: Arc::clone(&slot),
-            function: task_reference::<F, A, R, M>(),
-            arg: bytes,
+            argument: bytes,
             policy,
         };
         match self.shared.push_task(wait, task) {

@@ -34,7 +34,7 @@ thread_local! {
 }
 
 /// In a slot of this process, `key` says whether the task was asked to stop.
-const ASKED_TO_STOP: u64 = 1;
+const ASKED_TO_STOP: u32 = 1;
 
 pub(crate) fn ask_local_to_stop(slot: &Slot) -> bool {
     slot.key.store(ASKED_TO_STOP, Ordering::Release);

@@ -10,7 +10,7 @@ use crate::error::{BuildError, TaskError, TrySubmitError};
 use crate::executor::{Admission, Executor};
 use crate::function::{Payload, TaskFn, assert_no_captures};
 use crate::future::TaskFuture;
-use crate::future::slot::{Control, Slot};
+use crate::future::slot::{Control, Controller, Slot};
 use crate::ids::next_task_id;
 use crate::inline::{refused, run_local};
 use crate::options::TaskOptions;
@@ -30,6 +30,7 @@ use crate::task;
 /// ```
 pub struct ThreadPool {
     shared: Arc<Shared>,
+    controller: Controller,
     workers: usize,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -53,7 +54,7 @@ impl Shared {
     }
 }
 
-impl Control for Shared {
+impl Control for Arc<Shared> {
     fn cancel(&self, slot: &Arc<Slot>) -> bool {
         let mut queue = self.lock();
         let Some(at) = queue
@@ -130,6 +131,7 @@ impl ThreadPoolBuilder {
             callbacks: Callbacks::new(&name),
         });
         let pool = ThreadPool {
+            controller: Arc::new(Box::new(Arc::clone(&shared))),
             shared,
             workers,
             threads: Mutex::new(Vec::new()),
@@ -232,7 +234,7 @@ impl Executor for ThreadPool {
                 Admission::Wait => Ok(refused()),
             };
         }
-        let control: Arc<dyn Control> = Arc::clone(&self.shared) as _;
+        let control = Arc::clone(&self.controller);
         let slot = Slot::new(next_task_id(), control, options.take_extra());
         let run = move |slot: &Arc<Slot>, index: usize| run_local(slot, index, move || f.call(arg));
         queue.jobs.push_back((Arc::clone(&slot), Box::new(run)));

@@ -3,9 +3,84 @@
 
 use std::time::Instant;
 
-use super::tasks::Place;
-use super::workers::Life;
+use super::tasks::{Key, Place};
+use super::workers::{Life, Worker};
 use super::{Action, Core, Recall, State};
+
+/// Whose turn it is when tasks come one by one: the worker that got the last, if it is so quick that to wake another
+/// would take longer; else one that has none; else the one that got the last, for a while, so that its memory stays
+/// warm; else the next that has room.
+#[derive(Debug)]
+pub(super) struct Rotation {
+    /// Workers that may have nothing to do, a bit each; a set bit is checked before it is believed.
+    idle: Vec<u64>,
+    last: usize,
+    left: u32,
+}
+
+/// How many tasks in a row go to one worker.
+const ROW: u32 = 16;
+
+impl Rotation {
+    pub(super) fn new(workers: usize) -> Rotation {
+        Rotation {
+            idle: vec![0; workers.div_ceil(64)],
+            last: 0,
+            left: 0,
+        }
+    }
+
+    pub(super) fn is_idle(&mut self, worker: usize) {
+        self.idle[worker / 64] |= 1 << (worker % 64);
+    }
+
+    fn next(&mut self, workers: &[Worker]) -> Option<usize> {
+        let takes = |w: &Worker| w.life == Life::Ready && w.room() > 0;
+        if takes(&workers[self.last]) && workers[self.last].is_quick() {
+            return Some(self.last);
+        }
+        for (at, bits) in self.idle.iter_mut().enumerate() {
+            while *bits != 0 {
+                let worker = 64 * at + bits.trailing_zeros() as usize;
+                *bits &= *bits - 1;
+                if workers[worker].life == Life::Ready && workers[worker].sent.is_empty() {
+                    (self.last, self.left) = (worker, 0);
+                    return Some(worker);
+                }
+            }
+        }
+        if self.left > 0 && takes(&workers[self.last]) {
+            self.left -= 1;
+            return Some(self.last);
+        }
+        let after = (self.last + 1..workers.len()).chain(0..=self.last);
+        let next = after.into_iter().find(|&worker| takes(&workers[worker]))?;
+        (self.last, self.left) = (next, ROW - 1);
+        Some(next)
+    }
+}
+
+/// Where a task that came alone went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Placement {
+    /// Nowhere: others wait, or nobody has room.
+    Queued,
+    Sent {
+        worker: usize,
+        cell: u16,
+        load: Load,
+    },
+}
+
+/// What a worker has to do before it comes to the task that it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Load {
+    /// Tell it at once, and let the core know the time: `begins`.
+    Nothing,
+    /// It will come to it soon, quick as it is.
+    Little,
+    Much,
+}
 
 impl Core {
     /// Hands queued tasks to ready workers, then lets idle workers take from loaded ones.
@@ -14,29 +89,49 @@ impl Core {
             worker.size_window(now);
         }
         self.hand_out(now);
-        if self.queued == 0 && self.rebalance(recall) {
+        if self.queued == 0 && self.rebalance(now, recall) {
             self.hand_out(now);
         }
     }
 
-    /// Hands queued tasks to ready workers, between turns.
-    pub(crate) fn hand_out_now(&mut self, now: Instant) {
-        if self.state < State::Stopping {
-            self.hand_out(now);
+    /// Gives a task that has just come to a worker that has room, if none waits before it.
+    pub(super) fn place(&mut self, key: Key) -> Placement {
+        if self.queued > 0 || self.state >= State::Stopping {
+            return Placement::Queued;
+        }
+        let Some(worker) = self.turn.next(&self.workers) else {
+            return Placement::Queued;
+        };
+        let load = match &self.workers[worker] {
+            w if w.sent.is_empty() => Load::Nothing,
+            w if w.is_quick() => Load::Little,
+            _ => Load::Much,
+        };
+        match self.assign(worker, key) {
+            Some((cell, _)) => Placement::Sent { worker, cell, load },
+            None => Placement::Queued,
         }
     }
 
-    pub(crate) fn has_queued(&self) -> bool {
-        self.queued > 0
+    /// Puts a task that is nowhere on a worker. Gives its cell and attempt.
+    fn assign(&mut self, index: usize, key: Key) -> Option<(u16, u32)> {
+        let task = self.tasks.get_mut(key as usize)?.as_mut()?;
+        task.place = Place::Sent { worker: index as u32 };
+        let (id, size, attempt) = (task.id, task.size, task.attempt);
+        Some((self.workers[index].push(key, id, size), attempt))
     }
 
-    pub(crate) fn has_one_task(&self) -> bool {
-        self.live == 1
+    /// The worker got its first task now, and not when the last turn was.
+    pub(crate) fn begins(&mut self, now: Instant, worker: usize) {
+        self.workers[worker].begins(now);
+        let until = self.workers[worker].front_until;
+        self.note_timer(until);
+        self.time_head(worker);
     }
 
-    /// No task is under way, and a worker waits for one.
+    /// No task is under way.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.state == State::Running && self.live == 0 && self.workers.iter().any(|w| w.life == Life::Ready)
+        self.live == 0
     }
 
     fn hand_out(&mut self, now: Instant) {
@@ -71,14 +166,10 @@ impl Core {
                 return;
             }
             let Some(key) = self.dequeue() else { return };
-            let Some(task) = self.tasks.get_mut(key as usize).and_then(Option::as_mut) else {
+            let first = self.workers[index].sent.is_empty();
+            let Some((cell, attempt)) = self.assign(index, key) else {
                 continue;
             };
-            task.place = Place::Sent { worker: index };
-            let (id, size, attempt) = (task.id, task.size, task.attempt);
-            let worker = &mut self.workers[index];
-            let first = worker.sent.is_empty();
-            let cell = worker.push(now, key, id, size);
             self.actions.push(Action::Send {
                 worker: index,
                 key,
@@ -86,31 +177,32 @@ impl Core {
                 attempt,
             });
             if first {
-                self.announce_head(index);
+                self.begins(now, index);
             }
         }
     }
 
     /// For each worker without a task, takes the later half of what the most loaded one has not started. True:
     /// something was put back into the queue.
-    fn rebalance(&mut self, recall: &mut dyn Recall) -> bool {
+    fn rebalance(&mut self, now: Instant, recall: &mut dyn Recall) -> bool {
         let mut moved = false;
-        let idle = self
-            .workers
-            .iter()
-            .filter(|w| w.life == Life::Ready && w.sent.is_empty())
-            .count();
-        for _ in 0..idle {
-            let loaded = self.workers.iter().enumerate().max_by_key(|(_, w)| w.live_sent);
-            let Some((from, worker)) = loaded else { break };
-            if worker.live_sent < 2 {
+        let mut idle = self.workers.iter().filter(|w| w.is_idle()).count();
+        while idle > 0 {
+            let loaded = self
+                .workers
+                .iter()
+                .enumerate()
+                .filter(|(_, w)| w.spares_from().is_some_and(|at| at <= now));
+            let Some((from, worker)) = loaded.max_by_key(|(_, w)| w.live_sent) else {
                 break;
-            }
+            };
             let taken = self.recall_some(from, worker.live_sent / 2, recall);
             if taken.is_empty() {
-                break;
+                self.workers[from].spares_nothing = true;
+                continue;
             }
             moved = true;
+            idle -= 1;
             for key in taken.into_iter().rev() {
                 self.requeue(key);
             }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::time::{Duration, Instant};
 
 use super::workers::{Life, Why};
-use super::{Action, Cause, Core, Ending, Recall, Retry, State};
+use super::{Action, Cause, Core, Ending, Placement, Recall, Retry, State};
 
 /// Longer than any pool lives.
 const FOR_EVER: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
@@ -27,10 +27,10 @@ pub(super) enum Place {
     },
     /// In the heap, at the entry that has this order; likewise.
     Delayed {
-        order: u64,
+        order: u32,
     },
     Sent {
-        worker: usize,
+        worker: u32,
     },
     /// Ended; the driver has not given the key back yet.
     Ended,
@@ -57,7 +57,7 @@ pub(super) struct Task {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Delayed {
     pub(super) at: Instant,
-    pub(super) order: u64,
+    pub(super) order: u32,
     pub(super) key: Key,
 }
 
@@ -98,9 +98,32 @@ pub(crate) enum Answer {
 impl Core {
     /// Accepts a task; `None` when nothing is accepted any more.
     pub(crate) fn submit(&mut self, id: u64, size: u32, policy: Option<Box<Policy>>) -> Option<Key> {
+        let key = self.accept(id, size, policy)?;
+        self.enqueue(key, End::Back);
+        Some(key)
+    }
+
+    /// Between turns: accepts a task and gives it to a worker at once, if none waits before it and one has room. What
+    /// that costs does not depend on the number of workers. It is for the caller to send it.
+    pub(crate) fn submit_now(
+        &mut self,
+        id: u64,
+        size: u32,
+        policy: Option<Box<Policy>>,
+    ) -> Option<(Key, Placement)> {
+        let key = self.accept(id, size, policy)?;
+        let placement = self.place(key);
+        if placement == Placement::Queued {
+            self.enqueue(key, End::Back);
+        }
+        Some((key, placement))
+    }
+
+    fn accept(&mut self, id: u64, size: u32, policy: Option<Box<Policy>>) -> Option<Key> {
         if !self.accepts() {
             return None;
         }
+        let timed = policy.as_ref().is_some_and(|p| p.timeout.is_some());
         let task = Task {
             id,
             place: Place::Ended,
@@ -120,7 +143,7 @@ impl Core {
             }
         };
         self.live += 1;
-        self.enqueue(key, End::Back);
+        self.timed += usize::from(timed);
         Some(key)
     }
 
@@ -128,17 +151,22 @@ impl Core {
         self.tasks.get(key as usize)?.as_ref()
     }
 
+    /// The time limit of a task that has not ended.
+    pub(crate) fn timeout(&self, key: Key) -> Option<Duration> {
+        self.task(key)?.policy.as_ref()?.timeout
+    }
+
     pub(super) fn task_mut(&mut self, key: Key) -> Option<&mut Task> {
         self.tasks.get_mut(key as usize)?.as_mut()
     }
 
-    /// The driver has carried a completion out: the key may be used again, for a task that comes after the actions
-    /// that are decided by now.
+    /// The driver has put the outcome down: the key may be used again. No action that is decided by now names it: a
+    /// task has one end, and nothing else is decided of it later.
     pub(crate) fn release(&mut self, key: Key) {
         if let Some(place) = self.tasks.get_mut(key as usize)
             && place.take().is_some()
         {
-            self.released.push(key);
+            self.free.push(key);
         }
     }
 
@@ -158,9 +186,9 @@ impl Core {
             return Answer::Violation;
         }
         let size = self.task(sent.key).map_or(0, |t| t.size);
-        self.workers[worker].pop_front(now, size);
+        self.pop_front(now, worker, size);
         self.idle_deaths = 0;
-        self.announce_head(worker);
+        self.time_head(worker);
         // Whoever was told that the task is being killed is not to see it start again because it panicked over that.
         let killed = matches!(self.workers[worker].life, Life::Ending { why: Why::Killed, .. });
         if kind == ResultKind::Panicked && !killed && self.tries_again(now, sent.key, Cause::Panicked) {
@@ -183,8 +211,8 @@ impl Core {
         if sent.cell != cell || sent.id != id || sent.live {
             return false;
         }
-        self.workers[worker].pop_front(now, 0);
-        self.announce_head(worker);
+        self.pop_front(now, worker, 0);
+        self.time_head(worker);
         true
     }
 
@@ -196,7 +224,7 @@ impl Core {
                 true
             }
             Some(Place::Delayed { .. }) => true,
-            Some(Place::Sent { worker }) => self.take_back(worker, key, recall),
+            Some(Place::Sent { worker }) => self.take_back(worker as usize, key, recall),
             Some(Place::Ended) | None => false,
         };
         if taken {
@@ -233,7 +261,7 @@ impl Core {
             return true;
         }
         match self.task(key).map(|t| t.place) {
-            Some(Place::Sent { worker }) => self.end_running(now, worker, key, Why::Killed, recall),
+            Some(Place::Sent { worker }) => self.end_running(now, worker as usize, key, Why::Killed, recall),
             _ => false,
         }
     }
@@ -256,6 +284,7 @@ impl Core {
         else {
             return false;
         };
+        let worker = worker as usize;
         let head = self.workers[worker].head().is_some_and(|sent| sent.key == key);
         if head {
             self.actions.push(Action::AskToStop { worker, id });
@@ -287,7 +316,7 @@ impl Core {
                 .checked_add(pause)
                 .or_else(|| now.checked_add(FOR_EVER))
                 .unwrap_or(now);
-            self.delays += 1;
+            self.delays = self.delays.wrapping_add(1);
             task.place = Place::Delayed { order: self.delays };
             self.delayed.push(Delayed {
                 at,
@@ -295,14 +324,12 @@ impl Core {
                 key,
             });
         }
-        self.actions.push(Action::Waiting { key });
         true
     }
 
     /// Puts a task that was sent and had not started in front of the queue again.
     pub(super) fn requeue(&mut self, key: Key) {
         self.enqueue(key, End::Front);
-        self.actions.push(Action::Waiting { key });
     }
 
     /// Puts a task that is nowhere into the queue.
@@ -340,7 +367,9 @@ impl Core {
             && task.place != Place::Ended
         {
             task.place = Place::Ended;
+            let timed = task.policy.as_ref().is_some_and(|p| p.timeout.is_some());
             self.live -= 1;
+            self.timed -= usize::from(timed);
         }
     }
 
@@ -372,7 +401,7 @@ impl Core {
     }
 
     /// Whether the heap's entry still means this task: it may have been cancelled and its key used again.
-    pub(super) fn is_delayed(&self, key: Key, order: u64) -> bool {
+    pub(super) fn is_delayed(&self, key: Key, order: u32) -> bool {
         self.task(key)
             .is_some_and(|t| t.place == Place::Delayed { order })
     }

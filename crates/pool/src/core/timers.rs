@@ -3,17 +3,33 @@
 use std::time::Instant;
 
 use super::tasks::{Delayed, End};
-use super::workers::{Life, Why};
+use super::workers::{Life, Why, Worker};
 use super::{Action, Core, Recall, State};
 
 impl Core {
+    /// The earliest of the timers that came up since `arm` was called.
+    pub(crate) fn new_timer(&self) -> Option<Instant> {
+        self.new_timer
+    }
+
+    /// Somebody sleeps until then.
+    pub(crate) fn arm(&mut self) -> Option<Instant> {
+        self.new_timer = None;
+        self.next_timer()
+    }
+
     /// The earliest instant at which `tick` has something to do.
     pub(crate) fn next_timer(&self) -> Option<Instant> {
         let starting = self.state < State::Stopping;
+        // Whoever has nothing to do is to get some of what a busy one has, once that is known to be slow.
+        let idle = starting && self.workers.iter().any(Worker::is_idle);
         let workers = self.workers.iter().filter_map(|w| match w.life {
             Life::Down { start_at } => start_at.filter(|_| starting),
             Life::Starting { handshake_until } => handshake_until,
-            Life::Ready => [w.head_until, w.front_until].into_iter().flatten().min(),
+            Life::Ready => {
+                let spares = w.spares_from().filter(|_| idle);
+                [w.head_until, w.front_until, spares].into_iter().flatten().min()
+            }
             Life::Ending { kill_at, .. } => kill_at,
         });
         workers.chain(self.delayed.peek().map(|d| d.at)).min()

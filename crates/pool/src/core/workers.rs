@@ -51,6 +51,16 @@ pub(super) enum Life {
 /// A worker that has not come to the next task for this long, while nothing keeps it busy, is stopped or stuck.
 const RESPONSE: Duration = Duration::from_secs(5);
 
+/// About how long it takes to wake a process on another CPU.
+const WAKING: Duration = Duration::from_micros(200);
+
+/// How long a quick worker may be at one task before what it has behind it is given to others. It may only have been
+/// asleep.
+const PATIENCE: Duration = Duration::from_micros(500);
+
+/// The pace of a worker that has not answered yet.
+const UNKNOWN_PACE: u64 = u64::MAX;
+
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sent {
     pub(super) key: Key,
@@ -78,6 +88,10 @@ pub(super) struct Worker {
     pub(super) window: usize,
     /// Answers since the window was last looked at.
     pub(super) answers: usize,
+    /// What it has has been asked for, and has started.
+    pub(super) spares_nothing: bool,
+    /// Nanoseconds that it takes for a task, as it has said last.
+    pace: u64,
     pub(super) tasks_done: u64,
     /// It became ready once.
     pub(super) was_ready: bool,
@@ -99,6 +113,8 @@ impl Worker {
             front_until: None,
             window: WINDOW_MIN,
             answers: 0,
+            spares_nothing: false,
+            pace: UNKNOWN_PACE,
             tasks_done: 0,
             was_ready: false,
             started_before: false,
@@ -108,6 +124,10 @@ impl Worker {
 
     pub(super) fn is_gone(&self) -> bool {
         matches!(self.life, Life::Down { .. })
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.life == Life::Ready && self.sent.is_empty()
     }
 
     pub(super) fn head(&self) -> Option<&Sent> {
@@ -125,13 +145,9 @@ impl Worker {
         }
     }
 
-    pub(super) fn push(&mut self, now: Instant, key: Key, id: u64, size: u32) -> u16 {
+    pub(super) fn push(&mut self, key: Key, id: u64, size: u32) -> u16 {
         let cell = self.next_cell;
         self.next_cell = (cell + 1) % WINDOW_MAX as u16;
-        if self.sent.is_empty() {
-            self.head_since = now;
-            self.front_until = now.checked_add(RESPONSE);
-        }
         self.sent.push_back(Sent {
             key,
             id,
@@ -141,7 +157,14 @@ impl Worker {
         });
         self.live_sent += 1;
         self.sent_bytes += u64::from(size);
+        self.spares_nothing = false;
         cell
+    }
+
+    /// It got its first task.
+    pub(super) fn begins(&mut self, now: Instant) {
+        self.head_since = now;
+        self.front_until = now.checked_add(RESPONSE);
     }
 
     /// The task at the head is answered or passed over.
@@ -152,6 +175,7 @@ impl Worker {
                 self.sent_bytes = self.sent_bytes.saturating_sub(u64::from(size));
             }
             self.answers += 1;
+            self.spares_nothing = false;
             self.head_since = now;
             self.head_until = None;
             self.front_until = if self.sent.is_empty() {
@@ -159,6 +183,23 @@ impl Worker {
             } else {
                 now.checked_add(RESPONSE)
             };
+        }
+    }
+
+    /// It will be through with what it has before another one could be woken, if its tasks are like those before.
+    #[inline]
+    pub(super) fn is_quick(&self) -> bool {
+        self.pace.saturating_mul(self.sent.len() as u64) < WAKING.as_nanos() as u64
+    }
+
+    /// From when on somebody else may as well have some of what it was sent.
+    pub(super) fn spares_from(&self) -> Option<Instant> {
+        if self.live_sent < 2 || self.spares_nothing {
+            None
+        } else if self.is_quick() {
+            self.head_since.checked_add(PATIENCE)
+        } else {
+            Some(self.head_since)
         }
     }
 
@@ -199,6 +240,7 @@ impl Core {
                 worker.was_ready = false;
                 worker.tasks_done = 0;
                 worker.window = WINDOW_MIN;
+                worker.pace = UNKNOWN_PACE;
                 self.actions.push(Action::Spawn { worker: index });
             }
         }
@@ -219,6 +261,7 @@ impl Core {
                 w.life = Life::Ready;
                 w.was_ready = true;
                 self.failed_starts = 0;
+                self.turn.is_idle(worker);
                 true
             }
             Life::Ending { .. } => true,
@@ -377,21 +420,48 @@ impl Core {
         }
     }
 
-    /// Tells who waits for the task at a worker's head that it has started, and starts its clock.
-    pub(super) fn announce_head(&mut self, worker: usize) {
+    /// Starts the clock of the task at a worker's head.
+    pub(super) fn time_head(&mut self, worker: usize) {
+        if self.timed == 0 {
+            return;
+        }
         let Some(&Sent { key, .. }) = self.workers[worker].head() else {
             return;
         };
-        let timeout = self
-            .task(key)
-            .and_then(|t| t.policy.as_ref())
-            .and_then(|p| p.timeout);
+        debug_assert!(
+            matches!(self.task(key).map(|t| t.place), Some(Place::Sent { worker: at }) if at as usize == worker)
+        );
+        let timeout = self.timeout(key);
         let w = &mut self.workers[worker];
         w.head_until = timeout.and_then(|t| w.head_since.checked_add(t));
-        debug_assert!(
-            matches!(self.task(key).map(|t| t.place), Some(Place::Sent { worker: at }) if at == worker)
-        );
-        self.actions.push(Action::Started { key });
+        let until = w.head_until;
+        self.note_timer(until);
+    }
+
+    /// A worker's answer or skip has been heard.
+    pub(super) fn pop_front(&mut self, now: Instant, worker: usize, size: u32) {
+        let w = &mut self.workers[worker];
+        w.pop_front(now, size);
+        if w.sent.is_empty() {
+            self.turn.is_idle(worker);
+        }
+    }
+
+    pub(super) fn note_timer(&mut self, at: Option<Instant>) {
+        self.new_timer = match (self.new_timer, at) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+    }
+
+    /// A worker takes so many nanoseconds for a task, it says.
+    pub(crate) fn set_pace(&mut self, worker: usize, pace: u64) {
+        self.workers[worker].pace = pace;
+    }
+
+    /// Whether a worker has anything to answer.
+    pub(crate) fn is_busy(&self, worker: usize) -> bool {
+        !self.workers[worker].sent.is_empty()
     }
 
     /// Where the worker stands, and how many tasks it has finished.

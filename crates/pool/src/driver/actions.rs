@@ -1,16 +1,18 @@
 //! Carrying out what the core has decided, in its order.
 
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use nix::sys::signal::Signal;
 use pexec_ipc::process;
 use pexec_proto::codec;
-use pexec_proto::{Context, FunctionRef, Header, Kind};
+use pexec_proto::{Context, FunctionRef, HEADER_LEN, Header, Kind};
 
 use super::outbox::Outbox;
 use super::{Driver, Source};
 use crate::core::{Action, Ending, Key};
 use crate::error::TaskError;
+use crate::future::bytes::Bytes;
 
 impl Driver {
     /// Carries out everything that is decided by now.
@@ -38,10 +40,11 @@ impl Driver {
                 key,
                 cell,
                 attempt,
-            } => self.send(worker, key, cell, attempt, left_queue),
+            } => self.send(worker, key, cell, attempt, None, left_queue),
             Action::Leave { worker } => {
                 if let Some(link) = &mut self.links.0[worker] {
                     link.outbox.push(&Header::control(Kind::Stop, 0).encode());
+                    self.unsent.insert(worker);
                 }
             }
             Action::Terminate { worker } => {
@@ -55,16 +58,6 @@ impl Driver {
                     link.cells.ask_to_stop(id);
                     // A full pipe already says that there is something to look at.
                     let _ = nix::unistd::write(&link.lifeline, &[1]);
-                }
-            }
-            Action::Started { key } => {
-                if let Some(payload) = &self.payloads[key as usize] {
-                    payload.slot.set_running();
-                }
-            }
-            Action::Waiting { key } => {
-                if let Some(payload) = &self.payloads[key as usize] {
-                    payload.slot.set_queued();
                 }
             }
             Action::Complete { key, ending } => self.complete(key, ending, left_queue),
@@ -84,7 +77,10 @@ impl Driver {
         let told = match started {
             Ok(link) => {
                 tracing::debug!(pool = %self.shared.name, slot = worker, pid = link.pid, "worker started");
+                self.shared.set_page(worker, Some(link.cells.clone()));
                 self.links.0[worker] = Some(link);
+                // Nobody has asked its bell to ring.
+                self.silent.insert(worker);
                 Ok(())
             }
             Err(error) => {
@@ -99,41 +95,59 @@ impl Driver {
         }
     }
 
-    fn send(&mut self, worker: usize, key: Key, cell: u16, attempt: u32, left_queue: &mut usize) {
-        let (Some(link), Some(payload)) = (&mut self.links.0[worker], &mut self.payloads[key as usize])
-        else {
+    /// Puts a task's call into its worker's outbox. `argument`: what the task keeps, where it is at hand.
+    pub(super) fn send(
+        &mut self,
+        worker: usize,
+        key: Key,
+        cell: u16,
+        attempt: u32,
+        argument: Option<&Bytes>,
+        left_queue: &mut usize,
+    ) {
+        let (Some(link), Some(task)) = (&mut self.links.0[worker], &self.tasks[key as usize]) else {
             return;
         };
-        let task = payload.slot.id().0;
-        *left_queue += usize::from(std::mem::take(&mut payload.waiting));
+        let id = task.id().0;
+        if task.waiting.load(Ordering::Relaxed) {
+            *left_queue += usize::from(task.waiting.swap(false, Ordering::Relaxed));
+        }
         link.cells.send(cell);
-        let label = payload.slot.label();
-        if label.is_some() || attempt > 1 || payload.timeout.is_some() {
-            let timeout_ms = payload
-                .timeout
-                .map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX));
+        let label = task.label();
+        let timeout = self.core.timeout(key);
+        if label.is_some() || attempt > 1 || timeout.is_some() {
             let context = Context {
                 label: label.map(str::to_owned),
                 attempt,
-                timeout_ms,
+                timeout_ms: timeout.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX)),
             };
             let mut body = Vec::new();
             // Two numbers and a text always have a form; without one the task runs without its context.
             if codec::encode(&context, &mut body).is_ok() {
                 link.outbox
-                    .push(&Header::task(Kind::Context, body.len() as u32, cell, task).encode());
+                    .push(&Header::task(Kind::Context, body.len() as u32, cell, id).encode());
                 link.outbox.push(&body);
             }
         }
+        let function = task.call.map(|call| match &self.function {
+            Some((last, bytes)) if std::ptr::eq(*last, call) => *bytes,
+            _ => self.function.insert((call, call.reference().encode())).1,
+        });
+        let kept = if argument.is_none() { task.argument() } else { None };
+        let (Some(function), Some(argument)) = (function, argument.or(kept.as_ref())) else {
+            // A task that is sent has a function, and an argument until it has ended.
+            return;
+        };
         // Submission refused what would not fit.
-        let len = (FunctionRef::LEN + payload.arg.len()) as u32;
-        let mut head = [0; pexec_proto::HEADER_LEN + FunctionRef::LEN];
-        let (header, function) = head.split_at_mut(pexec_proto::HEADER_LEN);
-        header.copy_from_slice(&Header::task(Kind::Call, len, cell, task).encode());
-        function.copy_from_slice(&payload.function.encode());
+        let len = (FunctionRef::LEN + argument.as_slice().len()) as u32;
+        let mut head = [0; HEADER_LEN + FunctionRef::LEN];
+        head[..HEADER_LEN].copy_from_slice(&Header::task(Kind::Call, len, cell, id).encode());
+        head[HEADER_LEN..].copy_from_slice(&function);
         link.outbox.push(&head);
-        link.outbox.push_body(&payload.arg);
-        tracing::trace!(task, slot = worker, attempt, "dispatched");
+        link.outbox.push_body(argument);
+        self.busy.insert(worker);
+        self.unsent.insert(worker);
+        tracing::trace!(task = id, slot = worker, attempt, "dispatched");
     }
 
     fn signal(&self, worker: usize, signal: Signal) {
@@ -149,45 +163,52 @@ impl Driver {
     }
 
     fn complete(&mut self, key: Key, ending: Ending, left_queue: &mut usize) {
-        if let Some(payload) = self.payloads[key as usize].take() {
-            *left_queue += usize::from(payload.waiting);
+        let limit = self.core.timeout(key);
+        if let Some(task) = self.tasks[key as usize].take() {
+            *left_queue += usize::from(task.waiting.swap(false, Ordering::Relaxed));
             let error = match ending {
                 Ending::Cancelled => TaskError::Cancelled,
                 Ending::Broken(reason) => TaskError::PoolBroken(reason),
-                Ending::Crashed(ran) => TaskError::Crashed(self.autopsy(&payload.slot, ran)),
+                Ending::Crashed(ran) => TaskError::Crashed(self.autopsy(&task, ran)),
                 Ending::TimedOut(ran) => {
-                    let mut autopsy = self.autopsy(&payload.slot, ran);
-                    let limit = payload.timeout.unwrap_or(ran.ran_for);
+                    let mut autopsy = self.autopsy(&task, ran);
+                    let limit = limit.unwrap_or(ran.ran_for);
                     autopsy.verdict = format!("it ran longer than its timeout of {limit:?}");
                     TaskError::TimedOut(autopsy)
                 }
                 Ending::Killed(ran) => {
-                    let mut autopsy = self.autopsy(&payload.slot, ran);
+                    let mut autopsy = self.autopsy(&task, ran);
                     autopsy.verdict = "it was ended on request".to_owned();
                     TaskError::Killed(autopsy)
                 }
             };
-            tracing::debug!(task = payload.slot.id().0, %error, "outcome");
-            payload.slot.complete(Err(Box::new(error)));
+            tracing::debug!(task = task.id().0, %error, "outcome");
+            task.complete(Err(Box::new(error)));
         }
         self.core.release(key);
     }
 
     /// Writes what waits, as far as it goes.
     pub(super) fn flush(&mut self, now: Instant) {
-        for slot in 0..self.links.0.len() {
-            let Some(link) = &mut self.links.0[slot] else {
+        let mut from = 0;
+        while let Some(slot) = self.unsent.next(from) {
+            from = slot + 1;
+            let Some(link) = self.links.0[slot].as_mut().filter(|link| !link.hung_up) else {
+                self.unsent.remove(slot);
                 continue;
             };
-            if link.hung_up || (link.outbox.is_empty() && !link.wants_room) {
-                continue;
-            }
-            if link.outbox.flush(&link.socket).is_err() {
+            let left = link.flush().unwrap_or_else(|error| {
+                tracing::debug!(slot, %error, "writing to a worker failed");
                 // What the worker had sent before may still be unread: the next turn reads it, then the end.
                 link.outbox = Outbox::default();
                 self.core.hung_up(now, slot);
+                false
+            });
+            if !left {
+                self.unsent.remove(slot);
             }
-            let wants_room = !link.outbox.is_empty();
+            // A ring has its bell for that.
+            let wants_room = left && link.live_rings().is_none();
             if wants_room != link.wants_room {
                 link.wants_room = wants_room;
                 self.shared

@@ -1,18 +1,21 @@
 //! What workers send, frame by frame. A frame that its sender may not send now, or that names a task which that
 //! worker does not have, is the end of the worker: nothing else is ever touched by it.
 
+use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
+use pexec_ipc::socket;
 use pexec_proto::codec;
 use pexec_proto::{FrameError, HandshakeError, Header, Kind, Progress, Refused, Role, Stage, WorkerFailure};
 
 use super::inbox::{Read, Received};
 use super::link::Link;
-use super::{Driver, Payload, Source};
+use super::{Driver, Source};
 use crate::autopsy::Panic;
 use crate::core::{Answer, Core, ResultKind};
 use crate::error::{Side, TaskError};
-use crate::future::slot::Value;
+use crate::future::slot::{Slot, Value};
 
 /// A report of a failure has room to say what happened, however small a pool's messages may be.
 const SMALLEST_LIMIT: u32 = 64 << 10;
@@ -26,6 +29,12 @@ impl From<FrameError> for Fault {
     }
 }
 
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Fault {
+        Fault(error.to_string())
+    }
+}
+
 impl From<HandshakeError> for Fault {
     fn from(error: HandshakeError) -> Fault {
         Fault(format!("handshake failed: {error}"))
@@ -34,20 +43,91 @@ impl From<HandshakeError> for Fault {
 
 impl Driver {
     /// Reads what the events say is there.
-    pub(super) fn read_ready(&mut self, now: Instant, ready: &[Source]) {
-        for source in ready {
-            match *source {
-                Source::Channel(slot) => {
-                    self.read_from(slot, now);
-                }
-                Source::Stderr(slot) => {
-                    if let Some(link) = self.links.0.get_mut(slot).and_then(Option::as_mut) {
-                        link.stderr.read(&mut self.terminal, &self.shared.watch);
-                    }
-                }
-                Source::Terminal => self.resume_stderr(),
-                Source::Exit(_) | Source::Wake => {}
+    fn read_one(&mut self, source: Source, now: Instant) {
+        match source {
+            Source::Channel(slot) => self.read_socket(slot, now),
+            Source::Bell(slot) => {
+                // It rings once; from now on it is silent until somebody asks again.
+                self.silent.insert(slot);
+                self.read_from(slot, now);
             }
+            Source::Stderr(slot) => {
+                if let Some(link) = self.links.0.get_mut(slot).and_then(Option::as_mut) {
+                    link.stderr.read(&mut self.terminal, &self.shared.watch);
+                }
+            }
+            Source::Terminal => self.resume_stderr(),
+            Source::Exit(_) | Source::WakePool | Source::WakeCaller => {}
+        }
+    }
+
+    pub(super) fn read_ready(&mut self, now: Instant, ready: &[Source]) {
+        ready.iter().for_each(|&source| self.read_one(source, now));
+    }
+
+    /// Reads the rings of the workers that have something to answer.
+    pub(super) fn read_rings(&mut self, now: Instant) {
+        let mut from = 0;
+        while let Some(slot) = self.busy.next(from) {
+            from = slot + 1;
+            if self.has_news(slot) {
+                let before = self.outcomes();
+                self.read_from(slot, now);
+                // Of few tasks the pace means little, and to look at it costs more than one.
+                if self.outcomes() - before >= 8
+                    && let Some(pace) = self.links.0[slot].as_mut().and_then(Link::pace)
+                {
+                    self.core.set_pace(slot, pace);
+                }
+            }
+            if !self.core.is_busy(slot) {
+                self.busy.remove(slot);
+            }
+        }
+    }
+
+    /// The socket has bytes, or is at its end.
+    fn read_socket(&mut self, slot: usize, now: Instant) {
+        let Some(link) = self.links.0.get_mut(slot).and_then(Option::as_mut) else {
+            return;
+        };
+        if link.hung_up || link.live_rings().is_none() {
+            self.read_from(slot, now);
+            return;
+        }
+        match socket::receive(&link.socket, &mut [0; 16]) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Ok(0) | Err(_) => {
+                // What it has written before it hung up counts.
+                while self.has_news(slot) && self.read_from(slot, now) == Reading::Some {}
+                self.hang_up(slot, now);
+            }
+            Ok(_) => {
+                let fault = Fault("it sent bytes through its socket, where none are due".to_owned());
+                self.fault(slot, now, fault);
+            }
+        }
+    }
+
+    pub(super) fn has_news(&self, slot: usize) -> bool {
+        self.links.0[slot].as_ref().is_some_and(Link::has_news)
+    }
+
+    fn hang_up(&mut self, slot: usize, now: Instant) {
+        if let Some(link) = &mut self.links.0[slot]
+            && !link.hung_up
+        {
+            link.hang_up(&self.shared.watch);
+            self.core.hung_up(now, slot);
+        }
+    }
+
+    fn fault(&mut self, slot: usize, now: Instant, Fault(what): Fault) {
+        if let Some(link) = &mut self.links.0[slot] {
+            tracing::warn!(slot, pid = link.pid, fault = %what, "worker broke the protocol");
+            link.hang_up(&self.shared.watch);
+            link.fault = Some(what);
+            self.core.fault(now, slot, &mut self.links);
         }
     }
 
@@ -61,16 +141,17 @@ impl Driver {
         }
     }
 
-    /// Reads from one worker. True: its channel is at its end.
-    pub(super) fn read_from(&mut self, slot: usize, now: Instant) -> bool {
+    /// Reads from one worker.
+    pub(super) fn read_from(&mut self, slot: usize, now: Instant) -> Reading {
         let Some(link) = self.links.0.get_mut(slot).and_then(Option::as_mut) else {
-            return true;
+            return Reading::End;
         };
         if link.hung_up {
-            return true;
+            return Reading::End;
         }
         let Link {
             inbox,
+            rings,
             socket,
             stage,
             handshake,
@@ -84,13 +165,29 @@ impl Driver {
             slot,
             now,
             core: &mut self.core,
-            payloads: &mut self.payloads,
+            tasks: &mut self.tasks,
             stage,
             max_message: self.shared.max_message,
         };
         let launch = &self.launch;
         let generation = self.generations[slot];
-        let read = inbox.read(socket, |header, body| -> Result<Option<u32>, Fault> {
+        let mut answers = match rings {
+            Some(rings) if *reader.stage == Stage::Serving => Some(&mut rings.answers),
+            _ => None,
+        };
+        let receive = |buffer: &mut [u8]| match &mut answers {
+            None => socket::receive(socket, buffer),
+            Some(ring) => match ring.read(buffer)? {
+                0 => Err(io::ErrorKind::WouldBlock.into()),
+                n => {
+                    if ring.writer_waits() {
+                        ring.wake_writer();
+                    }
+                    Ok(n)
+                }
+            },
+        };
+        let read = inbox.read(receive, |header, body| -> Result<Option<u32>, Fault> {
             match reader.stage {
                 Stage::Handshake => {
                     let Some(steps) = handshake.as_mut() else {
@@ -143,28 +240,32 @@ impl Driver {
                 }
             }
         });
-        match read {
-            Ok(Read::Some) => return false,
-            Ok(Read::End) => {
-                link.hang_up(&self.shared.watch);
-                self.core.hung_up(now, slot);
-            }
-            Err(Fault(what)) => {
-                tracing::warn!(slot, pid = link.pid, fault = %what, "worker broke the protocol");
-                link.hang_up(&self.shared.watch);
-                link.fault = Some(what);
-                self.core.fault(now, slot, &mut self.links);
-            }
+        if !link.outbox.is_empty() {
+            self.unsent.insert(slot);
         }
-        true
+        match read {
+            Ok(Read::Some) => return Reading::Some,
+            Ok(Read::End) => self.hang_up(slot, now),
+            Err(fault) => self.fault(slot, now, fault),
+        }
+        Reading::End
     }
+}
+
+/// How far reading from a worker came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// All that is there, or a turn's share of it.
+    Some,
+    /// Its channel is at its end, or not to be trusted.
+    End,
 }
 
 struct Reader<'a> {
     slot: usize,
     now: Instant,
     core: &'a mut Core,
-    payloads: &'a mut Vec<Option<Payload>>,
+    tasks: &'a mut Vec<Option<Arc<Slot>>>,
     stage: &'a mut Stage,
     max_message: u64,
 }
@@ -178,7 +279,7 @@ impl Reader<'_> {
                 }
                 *self.stage = Stage::Serving;
             }
-            Kind::Value => self.answer(header, ResultKind::Value, |_| Ok(Value::Encoded(body.into_vec())))?,
+            Kind::Value => self.answer(header, ResultKind::Value, |_| Ok(Value::Encoded(body.keep())))?,
             Kind::Failure => {
                 let failure: WorkerFailure = codec::decode(body.bytes())
                     .map_err(|e| Fault(format!("its report of a failure cannot be decoded: {e}")))?;
@@ -198,17 +299,17 @@ impl Reader<'_> {
             }
             // A thread that a task has left behind may speak for it after its answer: that is no fault, only late.
             Kind::Emit => {
-                if let Some(payload) = self.running(header.task) {
-                    payload.slot.emit(body.bytes());
+                if let Some(task) = self.running(header.task) {
+                    task.emit(body.bytes());
                 }
             }
             Kind::Progress => {
                 let Some((share, text)) = body.bytes().split_first_chunk() else {
                     return Err(Fault("its progress is cut off".into()));
                 };
-                if let Some(payload) = self.running(header.task) {
+                if let Some(task) = self.running(header.task) {
                     let text = String::from_utf8_lossy(text).into_owned();
-                    payload.slot.set_progress(f64::from_le_bytes(*share), text);
+                    task.set_progress(f64::from_le_bytes(*share), text);
                 }
             }
             Kind::Leaving => {}
@@ -229,9 +330,9 @@ impl Reader<'_> {
     }
 
     /// What the worker runs, if it is this task.
-    fn running(&self, task: u64) -> Option<&Payload> {
+    fn running(&self, task: u64) -> Option<&Arc<Slot>> {
         let key = self.core.running(self.slot, task)?;
-        self.payloads[key as usize].as_ref()
+        self.tasks[key as usize].as_ref()
     }
 
     fn answer(
@@ -245,8 +346,8 @@ impl Reader<'_> {
             .answered(self.now, self.slot, header.cell, header.task, kind)
         {
             Answer::Outcome(key) => {
-                if let Some(payload) = self.payloads[key as usize].take() {
-                    payload.slot.complete(end(self.max_message));
+                if let Some(task) = self.tasks[key as usize].take() {
+                    task.complete(end(self.max_message));
                     tracing::trace!(
                         task = header.task,
                         slot = self.slot,

@@ -10,6 +10,7 @@ use pexec_ipc::cells::Stage as TaskStage;
 use pexec_ipc::{process, reap};
 use pexec_proto::Stage;
 
+use super::channel::Reading;
 use super::link::Link;
 use super::{Driver, Source};
 use crate::autopsy::{Autopsy, Exit, Phase, verdict};
@@ -58,10 +59,14 @@ impl Driver {
             .for_each(|group| process::kill_group(group, Signal::SIGKILL));
         // Answers that were complete before the end count. Whoever could still write is dead by now, and a flood is
         // bounded by what its socket holds.
-        while !self.read_from(slot, now) && self.has_input(slot) {}
+        while self.read_from(slot, now) == Reading::Some && self.has_input(slot) {}
         let Some(mut link) = self.links.0[slot].take() else {
             return;
         };
+        self.shared.set_page(slot, None);
+        self.busy.remove(slot);
+        self.silent.remove(slot);
+        self.unsent.remove(slot);
         link.stderr.read_rest(&mut self.terminal, &self.shared.watch);
         let remains = Remains::of(&link);
         let (running, _) = link.cells.running();
@@ -77,10 +82,13 @@ impl Driver {
         self.carry_out(now);
     }
 
-    fn has_input(&self, slot: usize) -> bool {
+    fn has_input(&mut self, slot: usize) -> bool {
         self.links.0[slot]
-            .as_ref()
-            .is_some_and(|link| readable(&link.socket))
+            .as_mut()
+            .is_some_and(|link| match link.live_rings() {
+                Some(rings) => rings.answers.has_news(),
+                None => readable(&link.socket),
+            })
     }
 
     /// What is to be said of a task that ended with its worker.

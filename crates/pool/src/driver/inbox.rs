@@ -4,10 +4,10 @@
 //! buffer is zero pages of the kernel until bytes arrive.
 
 use std::io;
-use std::os::fd::OwnedFd;
 
-use pexec_ipc::socket;
 use pexec_proto::{FrameError, Frames, Header};
+
+use crate::future::bytes::Bytes;
 
 /// Bodies over this size go straight from the socket into a buffer of their own.
 const LARGE: usize = 32 << 10;
@@ -42,23 +42,26 @@ impl Inbox {
         }
     }
 
-    /// Reads what is there and hands out each whole frame. `handle` is given the inbox's limit to change, and may
-    /// refuse; a large body is given as the vector that it was read into.
-    pub(super) fn read<E: From<FrameError>>(
+    /// Reads what is there and hands out each whole frame. `receive` gives 0 at the end and `WouldBlock` when nothing is
+    /// there; `handle` may give the inbox another limit, and may refuse; a large body is given as the vector that it
+    /// was read into.
+    pub(super) fn read<E: From<FrameError> + From<io::Error>>(
         &mut self,
-        socket: &OwnedFd,
+        mut receive: impl FnMut(&mut [u8]) -> io::Result<usize>,
         mut handle: impl FnMut(Header, Received<'_>) -> Result<Option<u32>, E>,
     ) -> Result<Read, E> {
         let mut total = 0;
         while total < TURN {
             let got = match &mut self.large {
-                Some((_, body, filled)) => socket::receive(socket, &mut body[*filled..]),
-                None => socket::receive(socket, &mut self.buffer[self.filled..]),
+                Some((_, body, filled)) => receive(&mut body[*filled..]),
+                None => receive(&mut self.buffer[self.filled..]),
             };
             let got = match got {
                 Ok(0) => return Ok(Read::End),
                 Ok(got) => got,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Read::Some),
+                // A ring whose marks cannot be.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(error.into()),
                 // Reset by a peer that died with our bytes unread: the end, like any other.
                 Err(_) => return Ok(Read::End),
             };
@@ -140,10 +143,11 @@ impl Received<'_> {
         }
     }
 
-    pub(super) fn into_vec(self) -> Vec<u8> {
+    #[inline]
+    pub(super) fn keep(self) -> Bytes {
         match self {
-            Received::Slice(bytes) => bytes.to_vec(),
-            Received::Owned(bytes) => bytes,
+            Received::Slice(bytes) => Bytes::copy(bytes),
+            Received::Owned(bytes) => Bytes::from(bytes),
         }
     }
 }

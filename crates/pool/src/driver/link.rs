@@ -1,15 +1,27 @@
 //! One worker process as the driver sees it: its descriptors, how far its channel has come, what it said last.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use pexec_ipc::cells::Cells;
+use pexec_ipc::ring::{Reader, Writer};
+use pexec_ipc::socket;
+use pexec_ipc::wake::Wake;
 use pexec_proto::{Handshake, Stage};
 
 use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::stderr::Stderr;
 use super::watch::Watch;
+
+/// The way of tasks and answers through shared memory.
+pub(super) struct Rings {
+    pub(super) calls: Writer,
+    pub(super) answers: Reader,
+    /// The worker rings it where the rings' marks ask for that; kept open, and in the watch's set.
+    pub(super) _bell: Wake,
+}
 
 pub(super) struct Link {
     pub(super) pid: i32,
@@ -18,6 +30,10 @@ pub(super) struct Link {
     /// Its end is the worker's end; a byte makes the worker look for a stop request.
     pub(super) lifeline: OwnedFd,
     pub(super) cells: Cells,
+    /// What it has said last of how many tasks it has served, and in how many nanoseconds.
+    pub(super) pace: (u64, u64),
+    /// `None`: everything goes through the socket.
+    pub(super) rings: Option<Rings>,
     pub(super) stage: Stage,
     /// Until both sides have proved themselves.
     pub(super) handshake: Option<Handshake>,
@@ -34,6 +50,59 @@ pub(super) struct Link {
 }
 
 impl Link {
+    /// The rings, once they are used: the socket then only tells the end.
+    pub(super) fn live_rings(&mut self) -> Option<&mut Rings> {
+        self.rings.as_mut().filter(|_| self.stage == Stage::Serving)
+    }
+
+    /// Something has come through the ring that nobody has read.
+    #[inline]
+    pub(super) fn has_news(&self) -> bool {
+        !self.hung_up && self.rings.as_ref().is_some_and(|rings| rings.answers.has_news())
+    }
+
+    /// Nanoseconds a task, of those that it has served since this was asked last.
+    pub(super) fn pace(&mut self) -> Option<u64> {
+        let (served, spent) = self.cells.pace();
+        let tasks = served.wrapping_sub(self.pace.0);
+        let time = spent.wrapping_sub(self.pace.1);
+        self.pace = (served, spent);
+        time.checked_div(tasks)
+    }
+
+    /// What waits to be written has more room by now.
+    pub(super) fn has_room(&self) -> bool {
+        !self.hung_up && self.rings.as_ref().is_some_and(|rings| rings.calls.has_news())
+    }
+
+    /// Writes what waits, as far as it goes. True: some is left.
+    pub(super) fn flush(&mut self) -> io::Result<bool> {
+        let Link {
+            outbox,
+            rings,
+            socket,
+            stage,
+            ..
+        } = self;
+        let Some(Rings { calls, .. }) = rings.as_mut().filter(|_| *stage == Stage::Serving) else {
+            outbox.flush(|slices| socket::send(socket, slices))?;
+            return Ok(!outbox.is_empty());
+        };
+        loop {
+            outbox.flush(|slices| {
+                let written = calls.write(slices.iter().find(|s| !s.is_empty()).map_or(&[], |s| &**s))?;
+                if calls.publish() {
+                    calls.wake_reader();
+                }
+                Ok(written)
+            })?;
+            // The worker rings once it has read something.
+            if outbox.is_empty() || !calls.ask_for_room()? {
+                return Ok(!outbox.is_empty());
+            }
+        }
+    }
+
     /// Reads and writes no more: the channel is at its end, or not to be trusted.
     pub(super) fn hang_up(&mut self, watch: &Watch) {
         if !self.hung_up {

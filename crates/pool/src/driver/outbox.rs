@@ -2,40 +2,14 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use pexec_ipc::socket;
+use crate::future::bytes::Bytes;
 
 /// From this size on an argument is not copied on its way to the socket.
 const LARGE: usize = 16 << 10;
 /// How many bytes of small frames are gathered in one piece.
 const RUN: usize = 64 << 10;
-
-/// An encoded argument, kept until its task has ended, because the task may have to be sent again.
-#[derive(Clone)]
-pub(super) enum Body {
-    Small(Vec<u8>),
-    /// Shared with the outbox of the worker that it is being written to.
-    Large(Arc<Vec<u8>>),
-}
-
-impl Body {
-    pub(super) fn new(bytes: Vec<u8>) -> Body {
-        if bytes.len() >= LARGE {
-            Body::Large(Arc::new(bytes))
-        } else {
-            Body::Small(bytes)
-        }
-    }
-
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Body::Small(bytes) => bytes.len(),
-            Body::Large(bytes) => bytes.len(),
-        }
-    }
-}
 
 enum Piece {
     Run(Vec<u8>),
@@ -67,6 +41,9 @@ impl Outbox {
 
     /// Appends bytes, copied.
     pub(super) fn push(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
         match self.pieces.back_mut() {
             Some(Piece::Run(run)) if run.len() < RUN => run.extend_from_slice(bytes),
             _ => {
@@ -78,27 +55,31 @@ impl Outbox {
         }
     }
 
-    /// Appends an argument.
-    pub(super) fn push_body(&mut self, body: &Body) {
+    /// Appends an argument; a large one is shared with the task, which may have to be sent again.
+    pub(super) fn push_body(&mut self, body: &Bytes) {
         match body {
-            Body::Small(bytes) => self.push(bytes),
-            Body::Large(bytes) => self.pieces.push_back(Piece::Large(Arc::clone(bytes))),
+            Bytes::Long(bytes) if bytes.len() >= LARGE => {
+                self.pieces.push_back(Piece::Large(Arc::clone(bytes)));
+            }
+            _ => self.push(body.as_slice()),
         }
     }
 
-    /// Writes as much as the socket takes.
-    pub(super) fn flush(&mut self, socket: &OwnedFd) -> io::Result<()> {
+    /// Writes as much as `write` takes; it gives 0 or `WouldBlock` when it takes no more.
+    pub(super) fn flush(
+        &mut self,
+        mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
+    ) -> io::Result<()> {
         const SLICES: usize = 16;
         while !self.pieces.is_empty() {
+            let mut slices: [IoSlice<'_>; SLICES] = std::array::from_fn(|_| IoSlice::new(&[]));
+            let n = self.pieces.len().min(SLICES);
             let skip = std::iter::once(self.written).chain(std::iter::repeat(0));
-            let slices: Vec<IoSlice<'_>> = self
-                .pieces
-                .iter()
-                .zip(skip)
-                .take(SLICES)
-                .map(|(p, skip)| IoSlice::new(&p.bytes()[skip..]))
-                .collect();
-            match socket::send(socket, &slices) {
+            for ((slice, piece), skip) in slices.iter_mut().zip(&self.pieces).zip(skip) {
+                *slice = IoSlice::new(&piece.bytes()[skip..]);
+            }
+            match write(&slices[..n]) {
+                Ok(0) => return Ok(()),
                 Ok(sent) => self.advance(sent),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
@@ -119,12 +100,17 @@ impl Outbox {
             if let Some(Piece::Run(run)) = self.pieces.pop_front() {
                 self.spare = run;
             }
+            if sent == 0 {
+                return;
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use pexec_ipc::socket;
+
     use super::*;
 
     #[test]
@@ -138,15 +124,15 @@ mod tests {
             outbox.push(&small);
             wanted.extend_from_slice(&small);
             if i % 20 == 0 {
-                let body = Body::new(vec![!(i as u8); LARGE + i as usize * 5000]);
+                let body = Bytes::from(vec![!(i as u8); LARGE + i as usize * 5000]);
                 outbox.push_body(&body);
-                wanted.extend(std::iter::repeat_n(!(i as u8), body.len()));
+                wanted.extend_from_slice(body.as_slice());
             }
         }
         let mut got = Vec::new();
         let mut buffer = [0; 10_000];
         while got.len() < wanted.len() {
-            outbox.flush(&ours).unwrap();
+            outbox.flush(|slices| socket::send(&ours, slices)).unwrap();
             let n = socket::receive(&theirs, &mut buffer).unwrap();
             got.extend_from_slice(&buffer[..n]);
         }

@@ -2,17 +2,21 @@
 
 use std::io::{self, IoSlice};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use nix::sys::signal::Signal;
 use pexec_ipc::cells::Cells;
 use pexec_ipc::process::{EnvChange, Respawn};
+use pexec_ipc::ring::{Direction, Reader, Writer};
+use pexec_ipc::segment::Segment;
+use pexec_ipc::wake::Wake;
 use pexec_ipc::{process, reap, socket};
 use pexec_proto::handshake::MAX_HANDSHAKE_BODY;
 use pexec_proto::{BuildId, Handshake, Hello, Key, Setup, Stage};
 
 use super::inbox::Inbox;
-use super::link::Link;
+use super::link::{Link, Rings};
 use super::outbox::Outbox;
 use super::stderr::Stderr;
 use super::watch::{Source, Watch};
@@ -27,6 +31,8 @@ pub(crate) struct Launch {
     pub(crate) dir: Option<PathBuf>,
     pub(crate) depth: u32,
     pub(crate) max_message: u64,
+    /// Tasks travel through shared memory.
+    pub(crate) rings: bool,
     /// The initializer's call: reference and argument.
     pub(crate) initializer: Option<Vec<u8>>,
 }
@@ -62,14 +68,16 @@ impl Launch {
         let (ours, theirs) = socket::pair()?;
         let (lifeline_end, lifeline) = io::pipe()?;
         let (stderr, stderr_end) = io::pipe()?;
-        let cells = Cells::create()?;
+        let (segment, memory) = Segment::create()?;
+        let bell = if self.rings { Some(Wake::new()?) } else { None };
         let key = Key::from_bytes(preamble::random()?);
         preamble::send(
             &ours,
             &key,
             (slot as u32, generation),
             &lifeline_end.into(),
-            &cells,
+            &memory,
+            bell.as_ref(),
         )?;
         let hello = Hello {
             build: self.build,
@@ -95,6 +103,9 @@ impl Launch {
         // Before there is a process: whatever fails until here leaves nothing behind.
         watch.add(&ours, Source::Channel(slot))?;
         watch.add(&stderr, Source::Stderr(slot))?;
+        if let Some(bell) = &bell {
+            watch.add_bell(bell, Source::Bell(slot))?;
+        }
         let process::Child { pid, pidfd } = respawn.start()?;
         if let Err(error) = watch.add(&pidfd, Source::Exit(slot)) {
             process::kill_group(pid, Signal::SIGKILL);
@@ -106,7 +117,13 @@ impl Launch {
             pidfd,
             socket: ours,
             lifeline: lifeline.into(),
-            cells,
+            cells: Cells::new(Arc::clone(&segment)),
+            pace: (0, 0),
+            rings: bell.map(|bell| Rings {
+                calls: Writer::new(Arc::clone(&segment), Direction::Calls),
+                answers: Reader::new(segment, Direction::Answers),
+                _bell: bell,
+            }),
             stage: Stage::Handshake,
             handshake: Some(handshake),
             inbox: Inbox::new(MAX_HANDSHAKE_BODY),

@@ -1,4 +1,4 @@
-//! What the pool's thread sleeps on: one epoll set for the wake-up flag, every worker's process, channel and
+//! What the pool's thread sleeps on, and a caller that leads: one epoll set for the flags of the two, every worker's process, channel and
 //! standard error, and our own standard error while something waits to be written there.
 //!
 //! It is used without the driver's lock, so that a submitting thread can have the driver while the pool's thread
@@ -15,8 +15,10 @@ use pexec_ipc::wake::Wake;
 /// What an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// Somebody has raised the flag.
-    Wake,
+    /// Somebody has raised the pool's thread's flag.
+    WakePool,
+    /// Somebody has raised the flag of the caller that leads.
+    WakeCaller,
     /// Our own standard error takes bytes again.
     Terminal,
     /// The process of the worker in this slot has ended.
@@ -25,28 +27,34 @@ pub(crate) enum Source {
     Channel(usize),
     /// Its standard error has bytes.
     Stderr(usize),
+    /// It has rung: there is something in its rings, or room.
+    Bell(usize),
 }
 
 impl Source {
     fn token(self) -> u64 {
         match self {
-            Source::Wake => 0,
+            Source::WakePool => 0,
             Source::Terminal => 1,
+            Source::WakeCaller => 2,
             Source::Exit(slot) => 4 + 4 * slot as u64,
             Source::Channel(slot) => 5 + 4 * slot as u64,
             Source::Stderr(slot) => 6 + 4 * slot as u64,
+            Source::Bell(slot) => 7 + 4 * slot as u64,
         }
     }
 
     fn of(token: u64) -> Source {
         let slot = (token / 4).saturating_sub(1) as usize;
         match token {
-            0 => Source::Wake,
+            0 => Source::WakePool,
             1 => Source::Terminal,
+            2 => Source::WakeCaller,
             _ => match token % 4 {
                 0 => Source::Exit(slot),
                 1 => Source::Channel(slot),
-                _ => Source::Stderr(slot),
+                2 => Source::Stderr(slot),
+                _ => Source::Bell(slot),
             },
         }
     }
@@ -54,16 +62,19 @@ impl Source {
 
 pub(crate) struct Watch {
     epoll: Epoll,
-    pub(crate) wake: Wake,
+    pub(crate) wake_pool: Wake,
+    pub(crate) wake_caller: Wake,
 }
 
 impl Watch {
     pub(crate) fn new() -> io::Result<Watch> {
         let watch = Watch {
             epoll: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
-            wake: Wake::new()?,
+            wake_pool: Wake::new()?,
+            wake_caller: Wake::new()?,
         };
-        watch.add(&watch.wake, Source::Wake)?;
+        watch.add(&watch.wake_pool, Source::WakePool)?;
+        watch.add(&watch.wake_caller, Source::WakeCaller)?;
         Ok(watch)
     }
 
@@ -72,6 +83,12 @@ impl Watch {
         Ok(self
             .epoll
             .add(fd, EpollEvent::new(EpollFlags::EPOLLIN, source.token()))?)
+    }
+
+    /// Reports each time that the flag is raised; nobody has to lower it.
+    pub(crate) fn add_bell(&self, bell: &Wake, source: Source) -> io::Result<()> {
+        let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
+        Ok(self.epoll.add(bell, EpollEvent::new(flags, source.token()))?)
     }
 
     /// Reports when the descriptor takes bytes.
@@ -117,11 +134,13 @@ mod tests {
     #[test]
     fn every_source_comes_back_as_itself() {
         for source in [
-            Source::Wake,
+            Source::WakePool,
+            Source::WakeCaller,
             Source::Terminal,
             Source::Exit(0),
             Source::Channel(63),
             Source::Stderr(7),
+            Source::Bell(63),
         ] {
             assert_eq!(Source::of(source.token()), source);
         }

@@ -5,12 +5,14 @@
 //! touch this very slot.
 
 use std::any::Any;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use super::bytes::Bytes;
 use crate::error::TaskError;
+use crate::function::Descriptor;
 use crate::ids::TaskId;
 use crate::outcome::Outcome;
 
@@ -21,7 +23,7 @@ const DONE: u8 = 2;
 /// What a task gave back.
 pub(crate) enum Value {
     /// The codec's bytes, from another process.
-    Encoded(Vec<u8>),
+    Encoded(Bytes),
     /// The value itself, from this process.
     Local(Box<dyn Any + Send>),
 }
@@ -37,8 +39,12 @@ pub(crate) trait Control: Send + Sync {
     fn cancel(&self, slot: &Arc<Slot>) -> bool;
     fn kill(&self, slot: &Arc<Slot>) -> bool;
     fn interrupt(&self, slot: &Arc<Slot>) -> bool;
-    /// Waits on this thread with the executor's own means, if that is quicker. True: the task is done.
-    fn wait_here(&self, _slot: &Slot, _until: Option<Instant>) -> bool {
+    /// Whether a task that is accepted and not done has started.
+    fn is_running(&self, _slot: &Slot) -> bool {
+        false
+    }
+    /// Waits on this thread with the executor's own means, if that is quicker. True: it is done.
+    fn wait_here(&self, _done: &dyn Fn() -> bool, _until: Option<Instant>) -> bool {
         false
     }
     /// Somebody has waited this long for a task.
@@ -48,6 +54,9 @@ pub(crate) trait Control: Send + Sync {
     /// Runs a callback on a thread where it may block.
     fn run_callback(&self, callback: Box<dyn FnOnce() + Send>);
 }
+
+/// An executor's hand on its tasks; thin, because every task has one.
+pub(crate) type Controller = Arc<Box<dyn Control>>;
 
 /// What only some tasks have.
 pub(crate) struct Extra {
@@ -68,34 +77,90 @@ pub(crate) trait Notify: Send + Sync {
     fn notify(&self, index: usize);
 }
 
-enum State {
-    Open(Vec<Waiter>),
-    Done(End),
-    /// The value was handed out; the error, where there was one, stays for callbacks that come late.
-    Taken(Option<Box<TaskError>>),
+/// What a task leaves behind in its slot, by its stage.
+enum Body {
+    /// Nothing: no argument, or a value that was handed out.
+    Empty,
+    /// Its encoded argument until it is done, then its encoded value.
+    Bytes(Bytes),
+    Local(Box<dyn Any + Send>),
+    /// Stays when it is handed out, for callbacks that come late.
+    Failed(Box<TaskError>),
+}
+
+/// Only few tasks have any of it at a time.
+#[derive(Default)]
+struct Attendance {
+    waiters: Vec<Waiter>,
+    progress: Option<(f64, String)>,
+}
+
+struct State {
+    body: Body,
+    taken: bool,
+    attendance: Option<Box<Attendance>>,
+}
+
+impl State {
+    fn attend(&mut self) -> &mut Attendance {
+        self.attendance.get_or_insert_default()
+    }
+
+    fn waiters(&mut self) -> Option<&mut Vec<Waiter>> {
+        Some(&mut self.attendance.as_mut()?.waiters)
+    }
 }
 
 pub(crate) struct Slot {
     id: TaskId,
     /// Where the executor keeps the task; its own business.
-    pub(crate) key: AtomicU64,
+    pub(crate) key: AtomicU32,
     stage: AtomicU8,
+    /// It counts against its queue's capacity; the executor's business too.
+    pub(crate) waiting: AtomicBool,
     state: Mutex<State>,
-    control: Arc<dyn Control>,
+    /// What runs in another process.
+    pub(crate) call: Option<&'static Descriptor>,
+    control: Controller,
     extra: Option<Box<Extra>>,
-    progress: OnceLock<Box<Mutex<(f64, String)>>>,
 }
 
 impl Slot {
-    pub(crate) fn new(id: TaskId, control: Arc<dyn Control>, extra: Option<Box<Extra>>) -> Arc<Slot> {
+    pub(crate) fn new(id: TaskId, control: Controller, extra: Option<Box<Extra>>) -> Arc<Slot> {
+        Slot::build(id, control, extra, None, Body::Empty)
+    }
+
+    /// A task for another process.
+    pub(crate) fn with_call(
+        id: TaskId,
+        control: Controller,
+        extra: Option<Box<Extra>>,
+        call: &'static Descriptor,
+        argument: Bytes,
+    ) -> Arc<Slot> {
+        Slot::build(id, control, extra, Some(call), Body::Bytes(argument))
+    }
+
+    fn build(
+        id: TaskId,
+        control: Controller,
+        extra: Option<Box<Extra>>,
+        call: Option<&'static Descriptor>,
+        body: Body,
+    ) -> Arc<Slot> {
         Arc::new(Slot {
             id,
-            key: AtomicU64::new(u64::MAX),
+            key: AtomicU32::new(u32::MAX),
             stage: AtomicU8::new(QUEUED),
-            state: Mutex::new(State::Open(Vec::new())),
+            waiting: AtomicBool::new(false),
+            state: Mutex::new(State {
+                body,
+                taken: false,
+                attendance: None,
+            }),
+            call,
             control,
             extra,
-            progress: OnceLock::new(),
         })
     }
 
@@ -123,18 +188,24 @@ impl Slot {
     }
 
     pub(crate) fn set_progress(&self, share: f64, text: String) {
-        let place = self.progress.get_or_init(Box::default);
-        *place.lock().unwrap_or_else(PoisonError::into_inner) = (share, text);
+        self.lock().attend().progress = Some((share, text));
     }
 
     pub(crate) fn progress(&self) -> Option<(f64, String)> {
-        let place = self.progress.get()?;
-        Some(place.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        self.lock().attendance.as_ref()?.progress.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing that panics runs under this lock, so a poisoned one cannot be half-changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The encoded argument of a task that is not done.
+    pub(crate) fn argument(&self) -> Option<Bytes> {
+        match &self.lock().body {
+            Body::Bytes(bytes) if !self.is_done() => Some(bytes.clone()),
+            _ => None,
+        }
     }
 
     pub(crate) fn set_running(&self) {
@@ -143,74 +214,56 @@ impl Slot {
             .compare_exchange(QUEUED, RUNNING, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    pub(crate) fn set_queued(&self) {
-        let _ = self
-            .stage
-            .compare_exchange(RUNNING, QUEUED, Ordering::Relaxed, Ordering::Relaxed);
-    }
-
     pub(crate) fn is_running(&self) -> bool {
-        self.stage.load(Ordering::Relaxed) == RUNNING
+        match self.stage.load(Ordering::Relaxed) {
+            QUEUED => self.control.is_running(self) && !self.is_done(),
+            stage => stage == RUNNING,
+        }
     }
 
+    #[inline]
     pub(crate) fn is_done(&self) -> bool {
         self.stage.load(Ordering::Acquire) == DONE
     }
 
     /// Puts the end down and wakes whoever waits. False: the task had ended before, and nothing changed.
     pub(crate) fn complete(&self, end: End) -> bool {
-        let waiters = {
-            let mut state = self.lock();
-            let State::Open(waiters) = &mut *state else {
-                return false;
-            };
-            let waiters = std::mem::take(waiters);
-            *state = State::Done(end);
-            self.stage.store(DONE, Ordering::Release);
-            waiters
+        let body = match end {
+            Ok(Value::Encoded(bytes)) => Body::Bytes(bytes),
+            Ok(Value::Local(value)) => Body::Local(value),
+            Err(error) => Body::Failed(error),
         };
-        if waiters.is_empty() {
-            return true;
-        }
-        let mut calls = Vec::new();
-        for waiter in waiters {
-            match waiter {
-                Waiter::Wake(waker) => waker.wake(),
-                Waiter::Notify(notify, index) => notify.notify(index),
-                Waiter::Call(callback) => calls.push(callback),
+        let (waiters, argument) = {
+            let mut state = self.lock();
+            if self.is_done() {
+                return false;
             }
-        }
-        if !calls.is_empty() {
-            let outcome = self.outcome();
-            self.control.run_callback(Box::new(move || {
-                calls.into_iter().for_each(|c| contain(c, &outcome));
-            }));
-        }
+            let argument = std::mem::replace(&mut state.body, body);
+            let waiters = state.waiters().map(std::mem::take);
+            self.stage.store(DONE, Ordering::Release);
+            (waiters, argument)
+        };
+        drop(argument);
+        for_each_waiter(self, waiters);
         true
     }
 
     /// The outcome as callbacks see it; meaningful once done.
     fn outcome(&self) -> Outcome {
-        let error = match &*self.lock() {
-            State::Open(_) | State::Done(Ok(_)) => None,
-            State::Done(Err(error)) => Some(TaskError::clone(error)),
-            State::Taken(error) => error.as_deref().cloned(),
+        let error = match &self.lock().body {
+            Body::Failed(error) => Some(TaskError::clone(error)),
+            Body::Empty | Body::Bytes(_) | Body::Local(_) => None,
         };
         Outcome::new(self.id, self.label().map(str::to_owned), error)
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
         self.is_done()
-            && match &*self.lock() {
-                State::Done(Err(error)) | State::Taken(Some(error)) => {
-                    matches!(**error, TaskError::Cancelled)
-                }
-                State::Open(_) | State::Done(Ok(_)) | State::Taken(None) => false,
-            }
+            && matches!(&self.lock().body, Body::Failed(error) if matches!(**error, TaskError::Cancelled))
     }
 
     pub(crate) fn is_error(&self) -> bool {
-        self.is_done() && matches!(&*self.lock(), State::Done(Err(_)) | State::Taken(Some(_)))
+        self.is_done() && matches!(self.lock().body, Body::Failed(_))
     }
 
     /// Hands the end out; `None` while there is none.
@@ -223,101 +276,101 @@ impl Slot {
             return None;
         }
         let mut state = self.lock();
-        match std::mem::replace(&mut *state, State::Taken(None)) {
-            State::Done(end) => {
-                if let Err(error) = &end {
-                    *state = State::Taken(Some(error.clone()));
-                }
-                Some(end)
-            }
-            State::Taken(error) => {
-                *state = State::Taken(error);
-                drop(state);
-                panic!("a TaskFuture was used after it had given its result");
-            }
-            open @ State::Open(_) => {
-                *state = open;
-                None
-            }
+        if std::mem::replace(&mut state.taken, true) {
+            drop(state);
+            panic!("a TaskFuture was used after it had given its result");
         }
+        match std::mem::replace(&mut state.body, Body::Empty) {
+            Body::Bytes(bytes) => Some(Ok(Value::Encoded(bytes))),
+            Body::Local(value) => Some(Ok(Value::Local(value))),
+            Body::Failed(error) => {
+                state.body = Body::Failed(error.clone());
+                Some(Err(error))
+            }
+            // A slot that is done has an end until it is taken.
+            Body::Empty => None,
+        }
+    }
+
+    /// Registers a waiter; false: it has ended, nothing was registered.
+    fn register(&self, waiter: impl FnOnce(&mut Vec<Waiter>)) -> bool {
+        let mut state = self.lock();
+        let open = !self.is_done();
+        if open {
+            waiter(&mut state.attend().waiters);
+        }
+        open
     }
 
     /// Wakes `waker` at the end; false: it has ended, nothing was registered.
     pub(crate) fn wake_at_end(&self, waker: &Waker) -> bool {
-        let mut state = self.lock();
-        let State::Open(waiters) = &mut *state else {
-            return false;
-        };
-        let known = waiters
-            .iter()
-            .any(|w| matches!(w, Waiter::Wake(old) if old.will_wake(waker)));
-        if !known {
-            waiters.push(Waiter::Wake(waker.clone()));
+        let open = self.register(|waiters| {
+            let known = waiters
+                .iter()
+                .any(|w| matches!(w, Waiter::Wake(old) if old.will_wake(waker)));
+            if !known {
+                waiters.push(Waiter::Wake(waker.clone()));
+            }
+        });
+        if open {
+            self.control.look_after();
         }
-        true
+        open
     }
 
     /// Replaces the waker that an earlier poll of the same future left.
     pub(crate) fn replace_waker(&self, waker: &Waker) -> bool {
-        let mut state = self.lock();
-        let State::Open(waiters) = &mut *state else {
-            return false;
-        };
-        let old = waiters.iter_mut().find_map(|w| match w {
-            Waiter::Wake(old) => Some(old),
-            _ => None,
+        let open = self.register(|waiters| {
+            let old = waiters.iter_mut().find_map(|w| match w {
+                Waiter::Wake(old) => Some(old),
+                _ => None,
+            });
+            match old {
+                Some(old) => old.clone_from(waker),
+                None => waiters.push(Waiter::Wake(waker.clone())),
+            }
         });
-        match old {
-            Some(old) => old.clone_from(waker),
-            None => waiters.push(Waiter::Wake(waker.clone())),
+        if open {
+            self.control.look_after();
         }
-        drop(state);
-        self.control.look_after();
-        true
+        open
     }
 
     /// Forgets a waker whose thread has stopped waiting.
     pub(crate) fn forget_waker(&self, waker: &Waker) {
-        if let State::Open(waiters) = &mut *self.lock() {
+        if let Some(waiters) = self.lock().waiters() {
             waiters.retain(|w| !matches!(w, Waiter::Wake(old) if old.will_wake(waker)));
         }
     }
 
-    /// Tells `notify` at the end, or now.
+    /// Tells `notify` at the end, or now. Whoever then waits has the executor look after it, or waits with its means.
     pub(crate) fn notify_at_end(&self, notify: &Arc<dyn Notify>, index: usize) {
-        {
-            let mut state = self.lock();
-            if let State::Open(waiters) = &mut *state {
-                waiters.push(Waiter::Notify(Arc::clone(notify), index));
-                drop(state);
-                return self.control.look_after();
-            }
+        if !self.register(|waiters| waiters.push(Waiter::Notify(Arc::clone(notify), index))) {
+            notify.notify(index);
         }
-        notify.notify(index);
     }
 
     /// Forgets everybody who was registered as `notify`.
     pub(crate) fn forget_notify(&self, notify: &Arc<dyn Notify>) {
-        if let State::Open(waiters) = &mut *self.lock() {
+        if let Some(waiters) = self.lock().waiters() {
             waiters.retain(|w| !matches!(w, Waiter::Notify(old, _) if Arc::ptr_eq(old, notify)));
         }
     }
 
     /// Calls back at the end, or now and here.
     pub(crate) fn call_at_end(&self, callback: Callback) {
-        {
-            let mut state = self.lock();
-            if let State::Open(waiters) = &mut *state {
-                waiters.push(Waiter::Call(callback));
-                drop(state);
-                return self.control.look_after();
-            }
+        let mut callback = Some(callback);
+        if self.register(|waiters| waiters.extend(callback.take().map(Waiter::Call))) {
+            self.control.look_after();
         }
-        contain(callback, &self.outcome());
+        if let Some(callback) = callback {
+            contain(callback, &self.outcome());
+        }
     }
 
-    pub(crate) fn wait_here(&self, until: Option<Instant>) -> bool {
-        self.control.wait_here(self, until)
+    /// Whose task it is.
+    pub(crate) fn control(&self) -> &Controller {
+        &self.control
     }
 
     pub(crate) fn waited(&self, how_long: Duration) {
@@ -341,7 +394,24 @@ impl Slot {
     }
 
     pub(crate) fn interrupt(self: &Arc<Self>) -> bool {
-        self.is_running() && self.control.interrupt(self)
+        !self.is_done() && self.control.interrupt(self)
+    }
+}
+
+fn for_each_waiter(slot: &Slot, waiters: Option<Vec<Waiter>>) {
+    let mut calls = Vec::new();
+    for waiter in waiters.into_iter().flatten() {
+        match waiter {
+            Waiter::Wake(waker) => waker.wake(),
+            Waiter::Notify(notify, index) => notify.notify(index),
+            Waiter::Call(callback) => calls.push(callback),
+        }
+    }
+    if !calls.is_empty() {
+        let outcome = slot.outcome();
+        slot.control.run_callback(Box::new(move || {
+            calls.into_iter().for_each(|c| contain(c, &outcome));
+        }));
     }
 }
 

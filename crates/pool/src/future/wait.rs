@@ -1,13 +1,13 @@
 //! Waiting for one future or for many.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use super::TaskFuture;
-use super::slot::{Notify, Slot};
+use super::slot::{Controller, Notify, Slot};
 use crate::error::{Deadline, TaskError};
 use crate::function::Payload;
 
@@ -29,7 +29,7 @@ pub(crate) fn until_done(slot: &Slot, until: Option<Instant>) -> bool {
     if slot.is_done() {
         return true;
     }
-    if slot.wait_here(until) {
+    if slot.control().wait_here(&|| slot.is_done(), until) {
         return true;
     }
     let since = Instant::now();
@@ -75,10 +75,30 @@ impl Notify for Ready {
 }
 
 impl Ready {
-    pub(crate) fn next(&self, until: Option<Instant>) -> Option<usize> {
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+    fn lock(&self) -> MutexGuard<'_, VecDeque<usize>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next one that is done; `control` is whose tasks they are, where they are all of one executor.
+    pub(crate) fn next(&self, control: Option<&Controller>, until: Option<Instant>) -> Option<usize> {
+        if let Some(index) = self.lock().pop_front() {
+            return Some(index);
+        }
+        if let Some(control) = control
+            && control.wait_here(&|| !self.lock().is_empty(), until)
+        {
+            return self.lock().pop_front();
+        }
+        if let Some(control) = control {
+            control.look_after();
+        }
+        let since = Instant::now();
+        let mut queue = self.lock();
         loop {
             if let Some(index) = queue.pop_front() {
+                if let Some(control) = control {
+                    control.waited(since.elapsed());
+                }
                 return Some(index);
             }
             queue = match until {
@@ -96,6 +116,17 @@ impl Ready {
             };
         }
     }
+}
+
+/// Who has all of these tasks; `None`: several, or none. Where it is several, each looks after its own.
+fn controller<'a>(slots: impl Iterator<Item = &'a Arc<Slot>> + Clone) -> Option<Controller> {
+    let mut controls = slots.clone().map(|slot| slot.control());
+    let first = controls.next()?;
+    if controls.all(|other| Arc::ptr_eq(other, first)) {
+        return Some(Arc::clone(first));
+    }
+    slots.for_each(|slot| slot.control().look_after());
+    None
 }
 
 /// What [`wait`] waits for.
@@ -149,7 +180,8 @@ pub fn wait<R>(futures: &[TaskFuture<R>], until: Until, timeout: Option<Duration
             .enumerate()
             .for_each(|(i, f)| f.slot.notify_at_end(&notify, i));
         (done, failed) = (0, false);
-        while let Some(index) = ready.next(deadline) {
+        let control = controller(futures.iter().map(|f| &f.slot));
+        while let Some(index) = ready.next(control.as_ref(), deadline) {
             done += 1;
             failed |= futures[index].slot.is_error();
             if met(done, failed) {
@@ -183,10 +215,12 @@ pub fn as_completed<R: Payload>(futures: impl IntoIterator<Item = TaskFuture<R>>
         .flatten()
         .enumerate()
         .for_each(|(i, f)| f.slot.notify_at_end(&notify, i));
+    let control = controller(futures.iter().flatten().map(|f| &f.slot));
     AsCompleted {
         left: futures.len(),
         futures,
         ready,
+        control,
         deadline: None,
         expired: None,
     }
@@ -198,6 +232,7 @@ pub struct AsCompleted<R> {
     futures: Vec<Option<TaskFuture<R>>>,
     left: usize,
     ready: Arc<Ready>,
+    control: Option<Controller>,
     deadline: Option<Instant>,
     /// After the deadline: how far the rest has been given as expired.
     expired: Option<usize>,
@@ -221,7 +256,7 @@ impl<R: Payload> Iterator for AsCompleted<R> {
         }
         let from = match self.expired {
             Some(from) => from,
-            None => match self.ready.next(self.deadline) {
+            None => match self.ready.next(self.control.as_ref(), self.deadline) {
                 Some(index) => {
                     self.left -= 1;
                     let result = self.futures[index].take()?.take_now()?;

@@ -26,6 +26,25 @@ const MAX_MESSAGE: u64 = 1 << 30;
 const KILL_GRACE: Duration = Duration::from_secs(5);
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
 
+/// How tasks and answers travel between a pool and its workers; results and guarantees are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Transport {
+    /// Through memory that the pool shares with each worker: no system call a task while both are active.
+    Memory,
+    /// Through each worker's socket.
+    Socket,
+}
+
+impl Transport {
+    fn preferred() -> Transport {
+        match std::env::var("PEXEC_TRANSPORT").as_deref() {
+            Ok("socket") => Transport::Socket,
+            Ok(_) | Err(_) => Transport::Memory,
+        }
+    }
+}
+
 /// See [`ProcessPool::builder`]. Options that are not set have their defaults, which each method tells.
 ///
 /// ```no_run
@@ -54,6 +73,7 @@ pub struct ProcessPoolBuilder {
     queue_capacity: Option<usize>,
     restart_limit: Option<(usize, Duration)>,
     max_message: Option<u64>,
+    transport: Option<Transport>,
     env: Vec<EnvChange>,
     dir: Option<PathBuf>,
 }
@@ -165,6 +185,13 @@ impl ProcessPoolBuilder {
         self
     }
 
+    /// How tasks and answers travel. Default: [`Transport::Memory`], or what the environment variable
+    /// `PEXEC_TRANSPORT` says (`memory` or `socket`).
+    pub fn transport(mut self, transport: Transport) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
     /// Starts the pool.
     ///
     /// # Errors
@@ -210,6 +237,7 @@ impl ProcessPoolBuilder {
             dir: self.dir,
             depth,
             max_message,
+            rings: self.transport.unwrap_or_else(Transport::preferred) == Transport::Memory,
             initializer,
         };
         let (first_start, started) = sync_channel(1);
@@ -222,6 +250,7 @@ impl ProcessPoolBuilder {
             })
             .map_err(BuildError::Start)?;
         let pool = ProcessPool {
+            controller: shared.controller(),
             shared,
             workers,
             task_timeout: self.task_timeout,

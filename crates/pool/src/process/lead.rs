@@ -1,8 +1,9 @@
-//! Who sleeps on the watch: the pool's thread, or for a short while a caller that waits for the only task there is.
+//! Who does the pool's turns and sleeps on its watch: the pool's thread, or for a short while a caller that waits, or
+//! nobody in between.
 //!
-//! A caller that reads its own answer saves waking the pool's thread, which would only wake the caller again. For a
-//! sequence of short tasks the pool's thread stands by; it comes back by itself a millisecond after the last one,
-//! or at once when anything else is to be done.
+//! A caller that reads its own answer saves waking the pool's thread, which would only wake the caller again. While
+//! callers wait or submit in quick succession the pool's thread stands by; it comes back by itself a millisecond
+//! after the last of them, or at once when somebody counts on it.
 //!
 //! Race: a command may be pushed just as the caller leaves. The pusher publishes the command and then looks at the
 //! state; the caller publishes the state and then looks for commands (all with sequential consistency). One of
@@ -34,6 +35,8 @@ pub(crate) struct Lead {
     pool: OnceLock<Thread>,
     /// The last task that somebody waited for was a short one.
     brisk: AtomicBool,
+    /// Somebody counts on the pool's thread, since the pool was last without a task.
+    wanted: AtomicBool,
 }
 
 impl Lead {
@@ -50,6 +53,54 @@ impl Lead {
     pub(super) fn set_brisk(&self, brisk: bool) {
         if self.is_brisk() != brisk {
             self.brisk.store(brisk, Ordering::Relaxed);
+        }
+    }
+
+    /// Nobody leads; the pool's thread comes by itself.
+    pub(super) fn is_vacant(&self) -> bool {
+        self.state.load(Ordering::SeqCst) & KIND == VACANT
+    }
+
+    /// Somebody counts on the pool's thread from now on.
+    pub(super) fn want(&self) {
+        if !self.wanted.load(Ordering::Relaxed) {
+            self.wanted.store(true, Ordering::SeqCst);
+        }
+        self.fill_vacancy();
+    }
+
+    /// Nobody can count on it any more: there is no task.
+    pub(crate) fn want_no_more(&self) {
+        if self.wanted.load(Ordering::Relaxed) {
+            self.wanted.store(false, Ordering::SeqCst);
+        }
+    }
+
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::SeqCst)
+    }
+
+    /// Submitter: does the turns from now on, as long as it submits. True: the pool's thread led, and may be asleep.
+    pub(super) fn relieve(&self) -> bool {
+        let before = self.state.load(Ordering::SeqCst);
+        let next = ((before >> 2) + 1) << 2 | VACANT;
+        before & KIND == POOL
+            && !self.is_wanted()
+            && self
+                .state
+                .compare_exchange(before, next, Ordering::SeqCst, Ordering::SeqCst)
+                .is_ok()
+    }
+
+    /// Submitter: still there.
+    pub(super) fn carry_on(&self) {
+        let before = self.state.load(Ordering::SeqCst);
+        if before & KIND == VACANT {
+            let next = ((before >> 2) + 1) << 2 | VACANT;
+            // Somebody else has changed it: as good.
+            let _ = self
+                .state
+                .compare_exchange(before, next, Ordering::SeqCst, Ordering::SeqCst);
         }
     }
 
@@ -100,22 +151,28 @@ impl Lead {
         self.state.load(Ordering::SeqCst) & KIND == CALLER
     }
 
-    /// Pool's thread: returns once it leads.
+    pub(crate) fn is_pools(&self) -> bool {
+        self.state.load(Ordering::SeqCst) & KIND == POOL
+    }
+
+    /// Pool's thread: returns once it leads, and every moment while others come and go.
     pub(crate) fn stand_by(&self) {
-        let mut seen = (u64::MAX, Instant::now());
+        let mut since = Instant::now();
+        let seen = self.state.load(Ordering::SeqCst);
         loop {
             let state = self.state.load(Ordering::SeqCst);
+            let left = TICK.saturating_sub(since.elapsed());
             if state & KIND == POOL {
                 return;
             }
-            if seen.0 != state {
-                seen = (state, Instant::now());
-            }
-            let left = TICK.saturating_sub(seen.1.elapsed());
             if !left.is_zero() {
                 std::thread::park_timeout(left);
+            } else if state != seen {
+                return;
             } else if state & KIND == CALLER {
+                // Its lead is a long one: it calls when it leaves.
                 std::thread::park();
+                since = Instant::now();
             } else {
                 let free = self.state.compare_exchange(
                     state,

@@ -1,16 +1,19 @@
-//! What the handle, the futures and the pool's thread share: the queue of commands.
+//! What the handle, the futures and the pool's thread share: the driver's seat, and the queue for those who do not
+//! get it.
 //!
-//! Whoever has a command pushes it and wakes the thread only if that thread sleeps. The thread announces sleep
-//! before it looks at the queue for the last time (both with sequential consistency), so either it sees the
-//! command or the pusher sees it asleep: no command waits for the next one.
+//! Whoever submits takes the seat if it is free and hands the task to a worker; otherwise the task waits in the
+//! queue for whoever has the seat. The one who leaves the seat looks at the queue once more, and the one who
+//! pushes looks at the sleeper after it has pushed (both with sequential consistency), so no command waits for
+//! the next one.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
-use pexec_proto::FunctionRef;
+use pexec_ipc::cells::{Cells, Stage};
+use pexec_ipc::wake::Wake;
 
 use super::info::{PoolStats, WorkerInfo};
 use super::lead::{self, Lead};
@@ -18,19 +21,19 @@ use crate::callbacks::Callbacks;
 use crate::core::Policy;
 use crate::driver::{Driver, Source, Watch};
 use crate::error::TaskError;
-use crate::future::slot::{Control, Slot};
+use crate::future::bytes::Bytes;
+use crate::future::slot::{Control, Controller, Slot};
 
 /// A task on its way to the core.
 pub(crate) struct NewTask {
     pub(crate) slot: Arc<Slot>,
-    pub(crate) function: FunctionRef,
-    pub(crate) arg: Vec<u8>,
+    /// The same that the slot keeps, at hand.
+    pub(crate) argument: Bytes,
     pub(crate) policy: Option<Box<Policy>>,
 }
 
-/// What the pool's thread is asked to do.
+/// What the pool is asked to do, beyond taking tasks.
 pub(crate) enum Command {
-    Submit(NewTask),
     Cancel(Arc<Slot>, SyncSender<bool>),
     Kill(Arc<Slot>, SyncSender<bool>),
     Interrupt(Arc<Slot>, SyncSender<bool>),
@@ -38,6 +41,14 @@ pub(crate) enum Command {
     Terminate,
     Workers(SyncSender<Vec<WorkerInfo>>),
     Stats(SyncSender<PoolStats>),
+}
+
+/// What was pushed. The tasks come first: a command about a task comes after it, and none is accepted after the
+/// command that closes the pool.
+#[derive(Default)]
+pub(crate) struct Pushes {
+    pub(crate) tasks: Vec<NewTask>,
+    pub(crate) commands: Vec<Command>,
 }
 
 /// Why nothing is accepted.
@@ -58,7 +69,7 @@ impl Refusal {
 
 #[derive(Default)]
 struct Queue {
-    commands: Vec<Command>,
+    pushed: Pushes,
     /// Set once: no more tasks.
     refusal: Option<Refusal>,
     /// The thread is gone: no more commands of any kind.
@@ -78,15 +89,51 @@ pub(crate) struct Shared {
     pub(crate) watch: Watch,
     /// The driver, for whoever is to do a turn; empty before the pool's thread has begun and after it has ended.
     seat: Mutex<Option<Driver>>,
-    /// No task is under way, as far as the last turn knew.
-    quiet: AtomicBool,
     pub(crate) lead: Lead,
-    /// How many threads sleep on the watch: one, or two while a caller takes the lead.
-    sleepers: AtomicU32,
-    /// The flag is up, or about to be.
-    raised: AtomicBool,
+    /// The two that may sleep on the watch.
+    pool: Sleeper,
+    caller: Sleeper,
     /// Something was pushed; lets a spinning thread look without the lock.
     pending: AtomicBool,
+    /// The workers' pages, by slot: what a future can see for itself.
+    pages: Mutex<Vec<Option<Cells>>>,
+}
+
+/// One of the two that sleep on the watch. Each has a flag of its own, which only it lowers: a flag for both could be
+/// lowered by the one before the other has seen it. One that is raised for nobody would keep the other from sleeping:
+/// so each raise is paired with a sleep by an exchange, and the sleeper does not go on before it has taken it back.
+#[derive(Default)]
+struct Sleeper(AtomicU8);
+
+const AWAKE: u8 = 0;
+const ASLEEP: u8 = 1;
+const CALLED: u8 = 2;
+
+impl Sleeper {
+    /// Wakes it if it sleeps. Whatever is to be seen by it was stored before, with sequential consistency.
+    fn wake(&self, flag: &Wake) {
+        let called = || {
+            self.0
+                .compare_exchange(ASLEEP, CALLED, Ordering::SeqCst, Ordering::SeqCst)
+        };
+        if self.0.load(Ordering::SeqCst) == ASLEEP && called().is_ok() {
+            flag.raise();
+        }
+    }
+
+    /// Sleeps in `wait`, if `may` agrees once the intention is known.
+    fn sleep(&self, flag: &Wake, may: impl FnOnce() -> bool, wait: impl FnOnce()) {
+        self.0.store(ASLEEP, Ordering::SeqCst);
+        if may() {
+            wait();
+        }
+        if self.0.swap(AWAKE, Ordering::SeqCst) == CALLED {
+            // Whoever called may be between the exchange and the flag.
+            while !flag.lower() {
+                std::thread::yield_now();
+            }
+        }
+    }
 }
 
 /// What became of a task that was to be queued.
@@ -108,12 +155,17 @@ impl Shared {
             finished: Condvar::new(),
             watch: Watch::new()?,
             seat: Mutex::new(None),
-            quiet: AtomicBool::new(false),
             lead: Lead::default(),
-            sleepers: AtomicU32::new(0),
-            raised: AtomicBool::new(false),
+            pool: Sleeper::default(),
+            caller: Sleeper::default(),
             pending: AtomicBool::new(false),
+            pages: Mutex::default(),
         }))
+    }
+
+    /// What the slots of this pool's tasks hold.
+    pub(crate) fn controller(self: &Arc<Shared>) -> Controller {
+        Arc::new(Box::new(Arc::clone(self)))
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -121,22 +173,42 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Something was pushed: wakes whoever sleeps on the watch, or calls the pool's thread.
     fn wake_up(&self) {
         self.pending.store(true, Ordering::SeqCst);
-        if self.sleepers.load(Ordering::SeqCst) > 0 {
-            self.raise();
-        }
+        self.wake_pool();
+        self.wake_caller();
         self.lead.fill_vacancy();
     }
 
-    fn raise(&self) {
-        if !self.raised.swap(true, Ordering::SeqCst) {
-            self.watch.wake.raise();
-        }
+    fn wake_pool(&self) {
+        self.pool.wake(&self.watch.wake_pool);
     }
 
-    /// Queues a task; with `wait`, blocks while the queue is at its capacity.
+    fn wake_caller(&self) {
+        self.caller.wake(&self.watch.wake_caller);
+    }
+
+    /// Hands a task to a worker, or queues it; with `wait`, blocks while the queue is at its capacity.
     pub(crate) fn push_task(&self, wait: bool, task: NewTask) -> Pushed {
+        let task = match self.capacity {
+            // The number of those that wait is the queue's to know.
+            Some(_) => task,
+            None => {
+                let mut task = Some(task);
+                let placed = self.in_the_seat(|driver, alone| driver.submit_now(task.take()?, alone));
+                match (placed, task) {
+                    (Some(Some(placed)), _) => {
+                        self.follow_up(placed);
+                        // Others may have pushed while this thread had the seat.
+                        self.serve_pushed();
+                        return Pushed::Yes;
+                    }
+                    (_, None) => return Pushed::Refused(self.refusal()),
+                    (_, Some(task)) => task,
+                }
+            }
+        };
         let mut queue = self.lock();
         loop {
             if let Some(refusal) = &queue.refusal {
@@ -151,45 +223,66 @@ impl Shared {
                 }
                 Some(_) => {
                     queue.waiting += 1;
+                    task.slot.waiting.store(true, Ordering::Relaxed);
                     break;
                 }
                 None => break,
             }
         }
-        queue.commands.push(Command::Submit(task));
+        queue.pushed.tasks.push(task);
         drop(queue);
-        if !self.submit_here() {
-            self.wake_up();
-        }
+        self.pending.store(true, Ordering::SeqCst);
+        self.serve_pushed();
         Pushed::Yes
     }
 
-    /// When nothing is under way, this thread hands the task to a worker itself instead of waking the pool's. False:
-    /// that one is to look at the queue.
-    fn submit_here(&self) -> bool {
-        if !self.quiet.load(Ordering::Relaxed) || !self.quiet.swap(false, Ordering::AcqRel) {
-            return false;
+    /// Sees to what was pushed, unless somebody has the seat: who does looks once more after leaving it.
+    fn serve_pushed(&self) {
+        while self.has_commands() {
+            match self.in_the_seat(Driver::submit_pushed) {
+                Some(placed) => self.follow_up(placed),
+                None => return,
+            }
         }
+    }
+
+    /// Does something with the driver on this thread, if that is free; also told whether nobody else does turns.
+    fn in_the_seat<T>(&self, act: impl FnOnce(&mut Driver, bool) -> T) -> Option<T> {
         let mut seat = match self.seat.try_lock() {
             Ok(seat) => seat,
             Err(TryLockError::Poisoned(seat)) => seat.into_inner(),
-            Err(TryLockError::WouldBlock) => return false,
+            Err(TryLockError::WouldBlock) => return None,
         };
-        seat.as_mut().is_some_and(Driver::submit_turn)
+        Some(act(seat.as_mut()?, self.lead.is_vacant()))
     }
 
-    fn is_quiet(&self) -> bool {
-        self.quiet.load(Ordering::Acquire)
+    /// After something was submitted from the seat.
+    fn follow_up(&self, placed: Placed) {
+        match placed {
+            Placed::Quietly => {}
+            Placed::AnotherRow => {
+                if self.lead.is_vacant() {
+                    self.lead.carry_on();
+                } else if self.lead.relieve() {
+                    self.wake_pool();
+                }
+            }
+            // Whoever sleeps would sleep too long.
+            Placed::WithTimer => {
+                self.wake_pool();
+                self.wake_caller();
+            }
+        }
+    }
+
+    /// Why nothing is accepted; meaningful once something was refused.
+    pub(crate) fn refusal(&self) -> Refusal {
+        self.lock().refusal.clone().unwrap_or(Refusal::Closed)
     }
 
     /// Thread: takes the driver's seat.
     pub(crate) fn seat(&self) -> MutexGuard<'_, Option<Driver>> {
         self.seat.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Thread: whether a submitted task can be handed out at once by whoever submits it.
-    pub(crate) fn set_quiet(&self, quiet: bool) {
-        self.quiet.store(quiet, Ordering::Release);
     }
 
     /// Whether a task would be accepted right now; saves the work of encoding one that is not.
@@ -216,7 +309,7 @@ impl Shared {
             }
             _ => {}
         }
-        queue.commands.push(command);
+        queue.pushed.commands.push(command);
         drop(queue);
         self.wake_up();
         true
@@ -233,80 +326,106 @@ impl Shared {
     }
 
     /// Thread: takes what was pushed.
-    pub(crate) fn take(&self, into: &mut Vec<Command>) {
+    pub(crate) fn take(&self, into: &mut Pushes) {
         self.pending.store(false, Ordering::SeqCst);
-        std::mem::swap(&mut self.lock().commands, into);
+        std::mem::swap(&mut self.lock().pushed, into);
     }
 
     pub(crate) fn has_commands(&self) -> bool {
         self.pending.load(Ordering::SeqCst)
     }
 
-    /// Sleeps on the watch until something happens, unless there are commands, or the sleeper does not lead any more.
-    pub(crate) fn sleep(&self, as_caller: bool, until: Option<Instant>, ready: &mut Vec<Source>) {
-        self.sleepers.fetch_add(1, Ordering::SeqCst);
-        if !self.has_commands() && self.lead.is_callers() == as_caller {
-            self.watch.wait(
-                until.map(|at| at.saturating_duration_since(Instant::now())),
-                ready,
-            );
-        }
-        self.sleepers.fetch_sub(1, Ordering::SeqCst);
-        if ready.contains(&Source::Wake) {
-            // In this order: whoever finds the flag raised between the two leaves it at that, and the turn that
-            // follows takes what was pushed.
-            self.watch.wake.lower();
-            self.raised.store(false, Ordering::SeqCst);
-        }
+    /// Pool's thread: sleeps on the watch until something happens, unless something was pushed or it does not lead.
+    pub(crate) fn sleep(&self, until: Option<Instant>, ready: &mut Vec<Source>) {
+        self.pool.sleep(
+            &self.watch.wake_pool,
+            || self.lead.is_pools() && !self.has_commands(),
+            || self.wait(until, ready),
+        );
     }
 
-    /// Pool's thread, after a turn: if a caller leads by now, what it waits for may have been dealt with.
-    pub(crate) fn make_way(&self) {
-        if self.lead.is_callers() {
-            self.raise();
+    /// The caller that leads: likewise.
+    fn sleep_as_caller(&self, until: Option<Instant>, ready: &mut Vec<Source>) {
+        self.caller.sleep(
+            &self.watch.wake_caller,
+            || !self.has_commands(),
+            || self.wait(until, ready),
+        );
+    }
+
+    fn wait(&self, until: Option<Instant>, ready: &mut Vec<Source>) {
+        let left = until.map(|at| at.saturating_duration_since(Instant::now()));
+        self.watch.wait(left, ready);
+    }
+
+    /// Looks at the watch without waiting.
+    pub(crate) fn glance(&self, ready: &mut Vec<Source>) {
+        self.watch.wait(Some(Duration::ZERO), ready);
+    }
+
+    /// Pool's thread, after a turn, when it does not lead: stands by until it does, or for a moment. Whoever leads polls
+    /// the rings and may not look at the watch for long, so this thread does.
+    pub(crate) fn make_way(&self, news: bool, ready: &mut Vec<Source>) {
+        if news {
+            // What the caller waits for may have been dealt with in the last turn.
+            self.wake_caller();
+        }
+        if !self.has_commands() {
             self.lead.stand_by();
         }
+        self.glance(ready);
     }
 
-    /// Waits for a task on this thread, as the pool's leader, if that task is all there is. True: it is done.
-    fn lead_for(&self, slot: &Slot, until: Option<Instant>) -> bool {
-        if !self.lead.is_brisk() {
+    /// Waits on this thread, as the pool's leader, if that promises to be quick. True: it is done.
+    fn lead_until(&self, done: &dyn Fn() -> bool, until: Option<Instant>) -> bool {
+        if self.lead.is_callers() || !(self.lead.is_brisk() || self.lead.is_vacant()) {
             return false;
         }
-        let Ok(mut seat) = self.seat.try_lock() else {
+        // Whoever else has it gives it back within a turn.
+        let mut seat = self.seat();
+        if seat.is_none() {
             return false;
-        };
-        let Some(mut timer) = seat.as_mut().filter(|d| d.has_only(slot)).map(|d| d.arm()) else {
-            return false;
-        };
+        }
         let Some(pool_led) = self.lead.enter() else {
             return false;
         };
-        drop(seat);
-        if pool_led && self.sleepers.load(Ordering::SeqCst) > 0 {
-            self.raise();
-        }
         let leading = Leading {
             shared: self,
             since: Instant::now(),
         };
+        if pool_led {
+            self.wake_pool();
+        }
         let mut ready = Vec::new();
-        while !slot.is_done() {
-            if until.is_some_and(|at| at <= Instant::now()) {
+        while let Some(driver) = seat.as_mut() {
+            let now = Instant::now();
+            if !driver.turn(now, &ready) || done() || until.is_some_and(|at| at <= now) {
                 break;
             }
             ready.clear();
-            self.sleep(true, [timer, until].into_iter().flatten().min(), &mut ready);
-            seat = self.seat();
-            let Some(driver) = seat.as_mut() else { break };
-            if !driver.turn(Instant::now(), &ready) {
-                break;
+            if let Some(timer) = driver.rest() {
+                drop(seat);
+                self.sleep_as_caller([timer, until].into_iter().flatten().min(), &mut ready);
+                seat = self.seat();
+                if let Some(driver) = seat.as_mut() {
+                    driver.woke();
+                }
+            } else if driver.watch_is_due() {
+                self.glance(&mut ready);
             }
-            timer = driver.arm();
-            drop(seat);
         }
+        drop(seat);
         drop(leading);
-        slot.is_done()
+        done()
+    }
+
+    /// Thread: the worker in this slot has these cells; `None`: it is gone.
+    pub(crate) fn set_page(&self, worker: usize, page: Option<Cells>) {
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        if pages.len() <= worker {
+            pages.resize(worker + 1, None);
+        }
+        pages[worker] = page;
     }
 
     /// Thread: this many tasks have left the queue.
@@ -331,11 +450,11 @@ impl Shared {
     }
 
     /// Thread: the end. Gives the commands that came too late.
-    pub(crate) fn finish(&self) -> (Vec<Command>, Refusal) {
+    pub(crate) fn finish(&self) -> (Pushes, Refusal) {
         let mut queue = self.lock();
         queue.gone = true;
         let refusal = queue.refusal.get_or_insert(Refusal::Closed).clone();
-        let late = std::mem::take(&mut queue.commands);
+        let late = std::mem::take(&mut queue.pushed);
         drop(queue);
         self.room.notify_all();
         self.finished.notify_all();
@@ -364,6 +483,16 @@ impl Shared {
     }
 }
 
+/// What became of a task that was submitted from the driver's seat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Placed {
+    Quietly,
+    /// So many tasks were submitted in a row that whoever submits might as well do the turns.
+    AnotherRow,
+    /// It brought a timer that is due before anybody means to wake.
+    WithTimer,
+}
+
 /// A caller's lead; given back when it is dropped, by a panic too.
 struct Leading<'a> {
     shared: &'a Shared,
@@ -375,17 +504,16 @@ impl Drop for Leading<'_> {
         let Leading { shared, since } = self;
         let short = since.elapsed() < lead::SHORT;
         shared.lead.set_brisk(short);
-        // Only a pool in which nothing else happens is left alone for a moment.
-        shared.lead.leave(!short || !shared.is_quiet());
+        shared.lead.leave(!short || shared.lead.is_wanted());
         if shared.has_commands() {
             shared.lead.fill_vacancy();
         }
     }
 }
 
-impl Control for Shared {
-    fn wait_here(&self, slot: &Slot, until: Option<Instant>) -> bool {
-        self.lead_for(slot, until)
+impl Control for Arc<Shared> {
+    fn wait_here(&self, done: &dyn Fn() -> bool, until: Option<Instant>) -> bool {
+        self.lead_until(done, until)
     }
 
     fn waited(&self, how_long: Duration) {
@@ -393,7 +521,15 @@ impl Control for Shared {
     }
 
     fn look_after(&self) {
-        self.lead.fill_vacancy();
+        self.lead.want();
+    }
+
+    fn is_running(&self, slot: &Slot) -> bool {
+        let pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        let named = pages.iter().flatten().map(Cells::running);
+        named
+            .into_iter()
+            .any(|(id, stage)| id == slot.id().0 && !matches!(stage, Stage::None | Stage::Receiving))
     }
 
     fn cancel(&self, slot: &Arc<Slot>) -> bool {

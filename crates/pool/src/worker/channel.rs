@@ -1,32 +1,71 @@
 //! The worker's end of its channel: blocking, read by the serving thread only, written under a lock because a
 //! task may emit from any of its threads.
+//!
+//! Until the worker is ready everything goes through the socket; then, where the supervisor has offered a bell,
+//! through the rings of the shared memory.
 
 use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use pexec_ipc::cells::Cells;
+use pexec_ipc::ring::{Direction, Reader, Writer};
+use pexec_ipc::segment::Segment;
 use pexec_ipc::socket;
+use pexec_ipc::spin::Spin;
+use pexec_ipc::wake::Bell;
 use pexec_proto::{HEADER_LEN, Header, Kind};
 
 /// The writing half.
-pub(crate) struct Sender {
+pub(crate) struct Sender(Mutex<Out>);
+
+struct Out {
     socket: OwnedFd,
-    lock: Mutex<()>,
+    ring: Option<Answers>,
+}
+
+/// The ring for answers, and how its reader is woken.
+struct Answers {
+    ring: Writer,
+    bell: Arc<Bell>,
+    spin: Spin,
+}
+
+impl Answers {
+    fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        loop {
+            let written = self.ring.write(bytes)?;
+            if self.ring.publish() {
+                self.bell.ring();
+            }
+            bytes = &bytes[written..];
+            if bytes.is_empty() {
+                return Ok(());
+            }
+            let ring = &mut self.ring;
+            if !self.spin.look(|| !matches!(ring.has_room(), Ok(false))) {
+                let since = Instant::now();
+                self.ring.sleep()?;
+                self.spin.slept(since.elapsed());
+            }
+        }
+    }
 }
 
 impl Sender {
     pub(super) fn new(socket: OwnedFd) -> Sender {
-        Sender {
-            socket,
-            lock: Mutex::new(()),
-        }
+        Sender(Mutex::new(Out { socket, ring: None }))
     }
 
     /// Sends bytes that are whole frames.
     pub(super) fn send(&self, mut bytes: &[u8]) -> io::Result<()> {
-        let _whole = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut out = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answers) = &mut out.ring {
+            return answers.send(bytes);
+        }
         while !bytes.is_empty() {
-            let sent = socket::send(&self.socket, &[IoSlice::new(bytes)])?;
+            let sent = socket::send(&out.socket, &[IoSlice::new(bytes)])?;
             bytes = &bytes[sent..];
         }
         Ok(())
@@ -40,14 +79,71 @@ impl Sender {
         frame.extend_from_slice(body);
         self.send(&frame)
     }
+
+    fn use_ring(&self, segment: &Arc<Segment>, bell: Arc<Bell>) {
+        let mut out = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        out.ring = Some(Answers {
+            ring: Writer::new(Arc::clone(segment), Direction::Answers),
+            bell,
+            spin: Spin::default(),
+        });
+    }
 }
 
-/// The reading half: frames out of a buffer that is filled as far as the socket has bytes.
+/// The reading half: frames out of a buffer that is filled with all that is there.
 pub(super) struct Receiver {
     socket: OwnedFd,
+    ring: Option<Calls>,
     buffer: Vec<u8>,
     from: usize,
     to: usize,
+}
+
+/// The ring for calls, and how its writer is woken.
+struct Calls {
+    ring: Reader,
+    bell: Arc<Bell>,
+    spin: Spin,
+    pace: Pace,
+}
+
+/// How long tasks take on the average, told now and then: a supervisor that knows gives quick ones out in larger
+/// numbers, and wakes nobody for them.
+struct Pace {
+    cells: Cells,
+    since: Instant,
+    spent: Duration,
+    served: u64,
+}
+
+impl Calls {
+    /// Waits for bytes and takes some.
+    fn receive(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let pace = &mut self.pace;
+        pace.spent += pace.since.elapsed();
+        pace.cells.set_pace(pace.served, pace.spent.as_nanos() as u64);
+        let got = self.wait(into);
+        self.pace.since = Instant::now();
+        got
+    }
+
+    fn wait(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let got = self.ring.read(into)?;
+            if got > 0 {
+                if self.ring.writer_waits() {
+                    self.bell.ring();
+                }
+                return Ok(got);
+            }
+            let ring = &self.ring;
+            if !self.spin.look(|| ring.has_news()) {
+                let since = Instant::now();
+                self.ring.sleep();
+                self.spin.slept(since.elapsed());
+            }
+        }
+    }
 }
 
 /// Bodies up to this size are read with whatever comes; larger ones straight into a buffer of their own.
@@ -57,13 +153,41 @@ impl Receiver {
     pub(super) fn new(socket: OwnedFd) -> Receiver {
         Receiver {
             socket,
+            ring: None,
             buffer: vec![0; 2 * SMALL],
             from: 0,
             to: 0,
         }
     }
 
+    /// From now on both halves use the rings.
+    pub(super) fn use_rings(&mut self, sender: &Sender, segment: &Arc<Segment>, bell: OwnedFd) {
+        let cells = Cells::new(Arc::clone(segment));
+        let bell = Arc::new(Bell::new(bell));
+        sender.use_ring(segment, Arc::clone(&bell));
+        self.ring = Some(Calls {
+            ring: Reader::new(Arc::clone(segment), Direction::Calls),
+            bell,
+            spin: Spin::default(),
+            pace: Pace {
+                cells,
+                since: Instant::now(),
+                spent: Duration::ZERO,
+                served: 0,
+            },
+        });
+    }
+
+    /// A task has been served.
+    #[inline]
+    pub(super) fn served(&mut self) {
+        if let Some(calls) = &mut self.ring {
+            calls.pace.served += 1;
+        }
+    }
+
     /// The next header, once it is there as a whole.
+    #[inline]
     pub(super) fn header(&mut self, limit: u32) -> io::Result<Header> {
         self.fill(HEADER_LEN)?;
         let mut bytes = [0; HEADER_LEN];
@@ -73,6 +197,7 @@ impl Receiver {
     }
 
     /// The body that follows the header. `large` is where a body that does not fit the buffer goes.
+    #[inline]
     pub(super) fn body<'a>(&'a mut self, len: usize, large: &'a mut Vec<u8>) -> io::Result<&'a [u8]> {
         if len <= SMALL {
             self.fill(len)?;
@@ -87,16 +212,17 @@ impl Receiver {
         self.from += here;
         let mut filled = here;
         while filled < len {
-            match socket::receive(&self.socket, &mut large[filled..])? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                n => filled += n,
-            }
+            filled += receive(&self.socket, &mut self.ring, &mut large[filled..])?;
         }
         Ok(large)
     }
 
     /// Makes at least `n` bytes (never more than `SMALL`) lie in the buffer in one piece.
+    #[inline]
     fn fill(&mut self, n: usize) -> io::Result<()> {
+        if self.to - self.from >= n {
+            return Ok(());
+        }
         if self.from == self.to {
             (self.from, self.to) = (0, 0);
         }
@@ -105,11 +231,19 @@ impl Receiver {
             (self.from, self.to) = (0, self.to - self.from);
         }
         while self.to - self.from < n {
-            match socket::receive(&self.socket, &mut self.buffer[self.to..])? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                got => self.to += got,
-            }
+            self.to += receive(&self.socket, &mut self.ring, &mut self.buffer[self.to..])?;
         }
         Ok(())
+    }
+}
+
+/// At least one byte.
+fn receive(socket: &OwnedFd, ring: &mut Option<Calls>, into: &mut [u8]) -> io::Result<usize> {
+    match ring {
+        Some(calls) => calls.receive(into),
+        None => match socket::receive(socket, into)? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            got => Ok(got),
+        },
     }
 }

@@ -28,11 +28,8 @@ pub(crate) fn serve() -> ! {
 }
 
 fn run(started: Started) -> io::Result<()> {
-    let Started {
-        me,
-        mut receiver,
-        setup,
-    } = started;
+    let me = started.me;
+    let setup = &started.setup;
     process::name_thread(&format!("{}-{}", setup.pool, setup.slot));
     if let Some(body) = &setup.initializer {
         match panics::catch(|| initialize(body)) {
@@ -41,7 +38,7 @@ fn run(started: Started) -> io::Result<()> {
             Err(panic) => return refuse(me, format!("the initializer panicked: {panic}")),
         }
     }
-    me.sender.send_frame(Kind::Ready, 0, 0, &[])?;
+    let (me, mut receiver, setup) = started.ready()?;
     let limit = u32::try_from(setup.max_message)
         .unwrap_or(u32::MAX)
         .saturating_add(FunctionRef::LEN as u32);
@@ -114,6 +111,7 @@ fn call(
     let _ = io::stdout().flush();
     // Until here the destructors of the result and a terminal that is stopped have kept this worker busy.
     me.cells.set_idle();
+    receiver.served();
     answer.shrink();
     shrink(large);
     Ok(())

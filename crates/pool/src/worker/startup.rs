@@ -3,8 +3,10 @@
 use std::fs::OpenOptions;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use pexec_ipc::cells::Cells;
+use pexec_ipc::segment::Segment;
 use pexec_ipc::{process, socket};
 use pexec_proto::codec;
 use pexec_proto::handshake::MAX_HANDSHAKE_FRAME;
@@ -20,6 +22,20 @@ pub(super) struct Started {
     pub(super) me: &'static Identity,
     pub(super) receiver: Receiver,
     pub(super) setup: Setup,
+    pub(super) segment: Arc<Segment>,
+    /// Where tasks travel through the shared memory.
+    pub(super) bell: Option<OwnedFd>,
+}
+
+impl Started {
+    /// Tells the supervisor that tasks may come. From then on they come the way that it has chosen.
+    pub(super) fn ready(mut self) -> io::Result<(&'static Identity, Receiver, Setup)> {
+        self.me.sender.send_frame(Kind::Ready, 0, 0, &[])?;
+        if let Some(bell) = self.bell {
+            self.receiver.use_rings(&self.me.sender, &self.segment, bell);
+        }
+        Ok((self.me, self.receiver, self.setup))
+    }
 }
 
 /// Becomes the worker that the process at the other end of standard input wants.
@@ -44,7 +60,8 @@ pub(super) fn start() -> io::Result<Started> {
         slot,
         generation,
         lifeline,
-        cells,
+        memory,
+        bell,
     } = preamble::receive(&channel)?;
     let (mut receiver, sender) = (Receiver::new(channel.try_clone()?), Sender::new(channel));
     let hello = Hello {
@@ -68,9 +85,16 @@ pub(super) fn start() -> io::Result<Started> {
     }
     let mut large = Vec::new();
     let setup: Setup = codec::decode(receiver.body(header.len as usize, &mut large)?).map_err(invalid)?;
-    let me = Identity::new(Cells::open(cells)?, sender, &setup)?.assume();
+    let segment = Segment::open(&memory)?;
+    let me = Identity::new(Cells::new(Arc::clone(&segment)), sender, &setup)?.assume();
     lifeline::start(lifeline, watched, me)?;
-    Ok(Started { me, receiver, setup })
+    Ok(Started {
+        me,
+        receiver,
+        setup,
+        segment,
+        bell,
+    })
 }
 
 /// Moves the channel away from standard input, where the task's own code and children would read from it.

@@ -8,7 +8,7 @@ use std::io::{self, IoSlice, Read};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use pexec::{Executor, ProcessPool};
+use pexec::{Executor, ProcessPool, Transport};
 use pexec_ipc::{process, socket};
 use pexec_proto::{BuildId, HEADER_LEN, Handshake, Header, Hello, Key, Kind, Progress};
 use pexec_tests::tasks::{add, hang};
@@ -17,6 +17,7 @@ use pexec_tests::tasks::{add, hang};
 pub(crate) fn supervise() {
     let pool = ProcessPool::builder()
         .workers(1)
+        .transport(Transport::Socket)
         .task_timeout(Duration::from_secs(2))
         .kill_grace(Duration::from_millis(100))
         .build()

@@ -60,7 +60,10 @@ fn check_worker(core: &Core, index: usize, worker: &Worker) -> usize {
         if entry.live {
             live += 1;
             let task = core.task(entry.key).expect("what was sent exists");
-            assert_eq!((task.id, task.place), (entry.id, Place::Sent { worker: index }));
+            assert_eq!(
+                (task.id, task.place),
+                (entry.id, Place::Sent { worker: index as u32 })
+            );
             bytes += u64::from(task.size);
         }
     }

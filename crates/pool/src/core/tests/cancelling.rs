@@ -3,8 +3,7 @@
 use std::time::Instant;
 
 use super::rig::{Rig, ending, ms, sends, with_retry};
-use crate::core::tasks::Place;
-use crate::core::{Action, Answer, Ending, Key, ResultKind, Retry};
+use crate::core::{Answer, Ending, Key, ResultKind, Retry};
 
 #[test]
 fn a_task_that_waits_is_cancelled_wherever_it_waits() {
@@ -144,27 +143,4 @@ fn a_delay_of_a_key_does_not_wake_its_next_task() {
         "the first task's pause is over, this one's is not"
     );
     assert_eq!(sends(&rig.pass(ms(500))), [(0, new)]);
-}
-
-#[test]
-fn what_was_decided_about_a_task_is_not_said_of_the_next_one_with_its_key() {
-    let mut rig = Rig::ready(1);
-    let keys = rig.submit_plain(2);
-    rig.turn();
-    rig.works(0);
-    // Decided, and not carried out yet: the second task has started. Then its answer comes in the same turn.
-    assert!(rig.core.actions.contains(&Action::Started { key: keys[1] }));
-    rig.works(0);
-    let new = rig.submit(None);
-    assert!(
-        !keys.contains(&new),
-        "key {new} is taken while an action that means another task names it"
-    );
-    assert!(matches!(
-        rig.core.task(new).map(|t| t.place),
-        Some(Place::Queued { .. })
-    ));
-    rig.turn();
-    let next = rig.submit(None);
-    assert!(keys.contains(&next), "then the keys are free");
 }

@@ -16,7 +16,6 @@ fn a_task_that_times_out_ends_its_worker_and_nothing_else() {
     let actions = rig.pass(ms(1));
     let id = rig.core.task(slow).map(|t| t.id).unwrap();
     let ends = [
-        Action::Waiting { key: other },
         Action::AskToStop { worker: 0, id },
         Action::Terminate { worker: 0 },
     ];

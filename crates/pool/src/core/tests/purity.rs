@@ -34,6 +34,7 @@ fn the_core_imports_only_the_protocol_std_and_itself() {
                 "std::",
                 "super::",
                 "deaths::",
+                "dispatch::",
                 "retry::",
                 "tasks::",
                 "workers::",

@@ -151,8 +151,6 @@ impl World {
     fn submit_turn(&mut self) {
         self.machine.run(3);
         self.commands();
-        self.core.hand_out_now(self.now);
-        self.after();
         self.carry_out();
         self.break_a_pipe();
     }
@@ -162,10 +160,7 @@ impl World {
         self.events += 1;
         for action in &self.core.actions[self.meant.len()..] {
             let id = match action {
-                Action::Send { key, .. }
-                | Action::Started { key }
-                | Action::Waiting { key }
-                | Action::Complete { key, .. } => {
+                Action::Send { key, .. } | Action::Complete { key, .. } => {
                     self.keys[*key as usize].expect("an action about a task that is no more")
                 }
                 _ => 0,

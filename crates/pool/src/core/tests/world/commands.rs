@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::World;
 use crate::core::retry::{Cause, Retry};
 use crate::core::tasks::Place;
-use crate::core::{Policy, State};
+use crate::core::tests::process::Call;
+use crate::core::{Load, Placement, Policy, State};
 
 impl World {
     /// What was pushed since the last turn.
@@ -37,7 +38,15 @@ impl World {
             self.chance.below(2000) as u32
         };
         let policy = self.policy();
-        let key = self.core.submit(id, size, policy.clone().map(Box::new));
+        // Between turns, with everything that was decided carried out, some are given away at once.
+        let between = self.core.actions.is_empty() && self.chance.one_in(2);
+        let (key, placement) = if between {
+            self.core
+                .submit_now(id, size, policy.clone().map(Box::new))
+                .unzip()
+        } else {
+            (self.core.submit(id, size, policy.clone().map(Box::new)), None)
+        };
         assert_eq!(
             key.is_some(),
             self.state == State::Running,
@@ -51,6 +60,12 @@ impl World {
             }
             assert_eq!(self.keys[index].replace(id), None, "a key is given away twice");
             self.machine.truth.accept(key, policy, self.now);
+            if let Some(Placement::Sent { worker, cell, load }) = placement {
+                if load == Load::Nothing {
+                    self.core.begins(self.now, worker);
+                }
+                self.send(worker, key, Call { id, cell, attempt: 1 });
+            }
         }
         self.after();
     }

@@ -188,20 +188,13 @@ impl World {
                         .any(|s| s.live && s.id == id)
                 );
             }
-            Action::Started { key } | Action::Waiting { key } => {
-                let now = self.keys[key as usize];
-                assert!(
-                    now.is_none_or(|now| now == id),
-                    "what was said of task {id} is taken for task {now:?}"
-                );
-            }
             Action::Complete { key, ending } => self.complete(key, id, &ending),
             Action::Broken { .. } => assert!(!std::mem::replace(&mut self.broken, true), "broken twice"),
             Action::Closed => self.closed = true,
         }
     }
 
-    fn send(&mut self, worker: usize, key: Key, call: Call) {
+    pub(super) fn send(&mut self, worker: usize, key: Key, call: Call) {
         assert!(
             self.state < State::Stopping,
             "a pool that stops sends task {}",

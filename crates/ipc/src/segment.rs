@@ -1,0 +1,180 @@
+//! The memory that a supervisor and one of its workers share: the page of cells, the rings' marks, the rings.
+//!
+//! One sealed memfd a worker. The seals keep its size (a later access would be SIGBUS otherwise), it has no name that
+//! could be left behind, and the kernel frees it with the last of its two users, however they end. Either side may
+//! be gone or hostile at any moment: words are atomics, read once and checked by whoever uses them; the bytes of a
+//! ring are only ever copied in and out, so no reference to memory exists that the other side could change.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::fd::OwnedFd;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+
+use crate::cells::Page;
+use crate::ring::{CAPACITY, Direction, Marks};
+
+/// What lies in front of the rings.
+#[repr(C)]
+pub(crate) struct Head {
+    pub(crate) page: Page,
+    pub(crate) calls: Marks,
+    pub(crate) answers: Marks,
+}
+
+const HEAD: usize = size_of::<Head>().next_multiple_of(4096);
+const SIZE: usize = HEAD + 2 * CAPACITY;
+
+/// One side's mapping.
+#[derive(Debug)]
+pub struct Segment(NonNull<u8>);
+
+// SAFETY: the mapping stays until the value is dropped, whichever thread does that; its head is reached through
+// atomics only, its rings through copies that each have one writer and one reader (see `ring`).
+unsafe impl Send for Segment {}
+// SAFETY: as above.
+unsafe impl Sync for Segment {}
+
+impl Segment {
+    /// A fresh segment, and the descriptor to give to the other side.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says to a memfd or a mapping: out of descriptors or memory.
+    pub fn create() -> io::Result<(Arc<Segment>, OwnedFd)> {
+        let memfd = memfd_create(
+            "pexec-worker",
+            MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING,
+        )?;
+        nix::unistd::ftruncate(&memfd, SIZE as i64)?;
+        fcntl(&memfd, FcntlArg::F_ADD_SEALS(seals()))?;
+        Ok((Segment::map(&memfd)?, memfd))
+    }
+
+    /// The segment that the other side created.
+    ///
+    /// # Errors
+    ///
+    /// When the descriptor is no memory of the right size that is sealed against resizing.
+    pub fn open(memfd: &OwnedFd) -> io::Result<Arc<Segment>> {
+        let have = SealFlag::from_bits_retain(fcntl(memfd, FcntlArg::F_GET_SEALS)?);
+        let size = nix::sys::stat::fstat(memfd)?.st_size;
+        if !have.contains(seals()) || size != SIZE as i64 {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "not the sealed memory of a worker of this version",
+            ));
+        }
+        Segment::map(memfd)
+    }
+
+    fn map(memfd: &OwnedFd) -> io::Result<Arc<Segment>> {
+        let size = NonZeroUsize::new(SIZE).ok_or(io::ErrorKind::InvalidInput)?;
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a new mapping at an address of the kernel's choice touches no memory that Rust knows of.
+        let base = unsafe { mmap(None, size, access, MapFlags::MAP_SHARED, memfd, 0) }?;
+        Ok(Arc::new(Segment(base.cast())))
+    }
+
+    #[inline]
+    pub(crate) fn head(&self) -> &Head {
+        // SAFETY: the mapping is page-aligned, longer than `Head` and lives as long as `self`; the memory is sealed
+        // against shrinking; every bit pattern is valid for atomics, and both processes only use atomics on it.
+        unsafe { self.0.cast::<Head>().as_ref() }
+    }
+
+    /// The place in a ring, which is at most its capacity from its start.
+    #[inline]
+    fn ring(&self, direction: Direction, place: usize) -> NonNull<u8> {
+        let offset = match direction {
+            Direction::Calls => HEAD,
+            Direction::Answers => HEAD + CAPACITY,
+        };
+        assert!(place <= CAPACITY);
+        // SAFETY: both rings lie within the mapping of `SIZE` bytes, and so does every place in them.
+        unsafe { self.0.add(offset + place) }
+    }
+
+    /// Copies bytes into a ring, from the place that belongs to position `at`, round its end.
+    #[inline]
+    pub(crate) fn copy_in(&self, direction: Direction, at: u64, bytes: &[u8]) {
+        assert!(bytes.len() <= CAPACITY);
+        let (start, first) = place(at, bytes.len());
+        let (head, rest) = bytes.split_at(first);
+        let to = self.ring(direction, start);
+        // SAFETY: `start + first` is at most the capacity of the ring, and a ring is no memory of Rust's: nothing
+        // refers to it, and what the other process does there meanwhile can garble bytes, not this process.
+        unsafe { to.copy_from_nonoverlapping(NonNull::from(head).cast(), head.len()) };
+        if !rest.is_empty() {
+            let to = self.ring(direction, 0);
+            // SAFETY: as above; `rest` is no longer than the ring.
+            unsafe { to.copy_from_nonoverlapping(NonNull::from(rest).cast(), rest.len()) };
+        }
+    }
+
+    /// Copies bytes out of a ring; see [`copy_in`](Segment::copy_in).
+    #[inline]
+    pub(crate) fn copy_out(&self, direction: Direction, at: u64, bytes: &mut [u8]) {
+        assert!(bytes.len() <= CAPACITY);
+        let (start, first) = place(at, bytes.len());
+        let (head, rest) = bytes.split_at_mut(first);
+        let from = self.ring(direction, start);
+        // SAFETY: as for `copy_in`; any bytes are valid bytes, and only the copy is ever looked at.
+        unsafe { from.copy_to_nonoverlapping(NonNull::from(&mut *head).cast(), head.len()) };
+        if !rest.is_empty() {
+            let from = self.ring(direction, 0);
+            // SAFETY: as above.
+            unsafe { from.copy_to_nonoverlapping(NonNull::from(&mut *rest).cast(), rest.len()) };
+        }
+    }
+}
+
+/// Where position `at` lies in a ring, and how many of `len` bytes fit there before its end.
+fn place(at: u64, len: usize) -> (usize, usize) {
+    let start = (at % CAPACITY as u64) as usize;
+    (start, len.min(CAPACITY - start))
+}
+
+fn seals() -> SealFlag {
+    SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        // SAFETY: this is the mapping made in `map`, unmapped once; no reference into it outlives `self`. Failure is
+        // impossible for a whole mapping at its own address.
+        let _ = unsafe { munmap(self.0.cast(), SIZE) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_could_shrink_is_refused() {
+        let memfd = memfd_create("loose", MFdFlags::MFD_ALLOW_SEALING).unwrap();
+        nix::unistd::ftruncate(&memfd, SIZE as i64).unwrap();
+        assert!(Segment::open(&memfd).is_err());
+        assert!(Segment::open(&std::fs::File::open("/dev/null").unwrap().into()).is_err());
+    }
+
+    #[test]
+    fn bytes_go_round_the_end_of_a_ring() {
+        let (ours, memfd) = Segment::create().unwrap();
+        let theirs = Segment::open(&memfd).unwrap();
+        let text: Vec<u8> = (0..100).collect();
+        let at = 3 * CAPACITY as u64 - 37;
+        ours.copy_in(Direction::Calls, at, &text);
+        let mut got = [0; 100];
+        theirs.copy_out(Direction::Calls, at, &mut got);
+        assert_eq!(got[..], text[..]);
+        theirs.copy_out(Direction::Answers, at, &mut got);
+        assert_eq!(got, [0; 100], "the other ring is untouched");
+    }
+}

@@ -1,0 +1,63 @@
+//! Encoded arguments and results: short ones lie where they are kept, long ones on the heap.
+
+use std::sync::Arc;
+
+/// What fits without memory of its own.
+const SHORT: usize = 22;
+
+/// Bytes that never change; a clone shares long ones.
+#[derive(Clone, Debug)]
+pub(crate) enum Bytes {
+    Short(u8, [u8; SHORT]),
+    Long(Arc<Vec<u8>>),
+}
+
+impl Bytes {
+    /// Copies short ones; a long slice is copied too, once.
+    #[inline]
+    pub(crate) fn copy(bytes: &[u8]) -> Bytes {
+        Bytes::short(bytes).unwrap_or_else(|| Bytes::Long(Arc::new(bytes.to_vec())))
+    }
+
+    #[inline]
+    fn short(bytes: &[u8]) -> Option<Bytes> {
+        let mut room = [0; SHORT];
+        room.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        Some(Bytes::Short(bytes.len() as u8, room))
+    }
+
+    #[inline]
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        match self {
+            Bytes::Short(len, bytes) => &bytes[..usize::from(*len)],
+            Bytes::Long(bytes) => bytes,
+        }
+    }
+}
+
+impl From<Vec<u8>> for Bytes {
+    fn from(bytes: Vec<u8>) -> Bytes {
+        Bytes::short(&bytes).unwrap_or_else(|| Bytes::Long(Arc::new(bytes)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_come_back_whatever_their_number() {
+        for n in [0, 1, SHORT, SHORT + 1, 1000] {
+            let bytes: Vec<u8> = (0..n).map(|i| i as u8).collect();
+            for kept in [Bytes::copy(&bytes), Bytes::from(bytes.clone())] {
+                assert_eq!(kept.as_slice(), bytes);
+                assert_eq!(matches!(kept, Bytes::Short(..)), n <= SHORT);
+            }
+        }
+    }
+
+    #[test]
+    fn a_task_that_waits_takes_little_memory() {
+        assert_eq!(size_of::<Bytes>(), 24);
+    }
+}
