@@ -11,6 +11,7 @@ pub mod sweep;
 pub mod tasks;
 pub mod until;
 mod watchdog;
+pub mod words;
 
 pub use gate::Gate;
 pub use program::Program;

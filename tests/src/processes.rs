@@ -81,3 +81,12 @@ pub fn marked(mark: &str) -> Vec<Process> {
 pub fn send(pid: i32, signal: Signal) -> bool {
     pid > 1 && kill(Pid::from_raw(pid), signal).is_ok()
 }
+
+/// Whether the process's first thread sleeps until another thread or process wakes it through memory.
+#[must_use]
+pub fn waits_in_a_futex(pid: i32) -> bool {
+    let waits_in = fs::read_to_string(format!("/proc/{pid}/wchan")).unwrap_or_default();
+    // Some kernels do not say where: then asleep is all that can be known.
+    let unknown = matches!(waits_in.trim(), "" | "0");
+    find(pid).is_some_and(|p| p.state == 'S') && (unknown || waits_in.contains("futex"))
+}

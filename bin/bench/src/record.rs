@@ -1,36 +1,53 @@
-//! Figures, as records for scripts or as a table for people.
+//! Figures: as records for scripts, or gathered for a table.
+
+/// One figure of one run.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    pub(crate) test: String,
+    pub(crate) peer: String,
+    pub(crate) metric: String,
+    pub(crate) value: f64,
+}
 
 /// What was measured.
+#[derive(Default)]
 pub(crate) struct Records {
-    json: bool,
-    test: &'static str,
-    rows: Vec<(&'static str, String, String, f64)>,
+    print: bool,
+    test: String,
+    pub(crate) all: Vec<Record>,
 }
 
 impl Records {
-    pub(crate) fn new(json: bool) -> Records {
+    /// Prints each as a line of JSON.
+    pub(crate) fn printing() -> Records {
         Records {
-            json,
-            test: "",
-            rows: Vec::new(),
+            print: true,
+            ..Records::default()
         }
     }
 
-    pub(crate) fn begin(&mut self, test: &'static str) {
-        self.test = test;
-        if !self.json {
-            eprintln!("measuring {test} ..");
-        }
+    pub(crate) fn begin(&mut self, test: &str) {
+        test.clone_into(&mut self.test);
     }
 
     pub(crate) fn put(&mut self, peer: &str, metric: &str, value: f64) {
-        let test = self.test;
-        if self.json {
-            println!(
-                "{{\"group\":\"rs\",\"test\":\"{test}\",\"peer\":\"{peer}\",\"metric\":\"{metric}\",\"value\":{value}}}"
-            );
+        let record = Record {
+            test: self.test.clone(),
+            peer: peer.to_owned(),
+            metric: metric.to_owned(),
+            value,
+        };
+        if self.print {
+            let line = serde_json::json!({
+                "group": "rs",
+                "test": record.test,
+                "peer": record.peer,
+                "metric": record.metric,
+                "value": record.value,
+            });
+            println!("{line}");
         }
-        self.rows.push((test, peer.to_owned(), metric.to_owned(), value));
+        self.all.push(record);
     }
 
     /// Median, 99th percentile and mean of nanosecond samples, in microseconds. Gives the median.
@@ -44,39 +61,4 @@ impl Records {
         self.put(peer, "mean_us", mean);
         median
     }
-
-    pub(crate) fn finish(&self) {
-        if self.json {
-            return;
-        }
-        println!("| test | peer | metric | value |\n|---|---|---|---:|");
-        for (test, peer, metric, value) in &self.rows {
-            println!("| {test} | {peer} | {metric} | {} |", readable(*value));
-        }
-    }
-}
-
-/// Three significant digits, thousands with separators.
-fn readable(value: f64) -> String {
-    if value.abs() >= 1000.0 {
-        let digits = format!("{value:.0}");
-        let mut text = String::new();
-        for (i, c) in digits.chars().enumerate() {
-            if i > 0 && (digits.len() - i) % 3 == 0 {
-                text.push(',');
-            }
-            text.push(c);
-        }
-        return text;
-    }
-    let decimals = if value.abs() >= 100.0 {
-        0
-    } else if value.abs() >= 10.0 {
-        1
-    } else if value.abs() >= 1.0 {
-        2
-    } else {
-        3
-    };
-    format!("{value:.decimals$}")
 }

@@ -6,24 +6,21 @@ use std::time::Instant;
 
 use pexec::{Executor, ProcessPool};
 
+use crate::Size;
 use crate::place::{Place, pin};
 use crate::raw::Echo;
 use crate::record::Records;
-
-fn noop(i: u64) -> u64 {
-    i
-}
+use crate::work::noop;
 
 const ROUNDS: u64 = 3;
-const N: u64 = 5_000;
 
-pub(crate) fn run(records: &mut Records) {
+pub(crate) fn run(records: &mut Records, size: Size) {
     for place in Place::ALL {
-        measure(records, place);
+        measure(records, size, place);
     }
 }
 
-fn measure(records: &mut Records, place: Place) {
+fn measure(records: &mut Records, size: Size, place: Place) {
     // Before this thread is pinned, so that the pool's own thread is not.
     let pool = ProcessPool::builder()
         .workers(1)
@@ -32,28 +29,29 @@ fn measure(records: &mut Records, place: Place) {
     let mut echo = Echo::start(place.peer()).expect("a second process");
     pool.submit(pin, place.peer()).result().expect("a pinned worker");
     pin(place.caller());
+    let n = size.of(5_000);
     let (mut pool_ns, mut raw_ns) = (Vec::new(), Vec::new());
     // In turns, so that a drift of the machine touches both.
     for _ in 0..ROUNDS {
-        for i in 0..500 {
+        for i in 0..n / 10 {
             pool.submit(noop, i).result().expect("a no-op");
         }
-        for i in 0..N {
+        for i in 0..n {
             let start = Instant::now();
             let back = pool.submit(noop, i).result().expect("a no-op");
             pool_ns.push(start.elapsed().as_nanos() as u64);
             assert_eq!(back, i);
         }
-        for _ in 0..500 {
+        for _ in 0..n / 10 {
             echo.round_trip().expect("an echo");
         }
-        for _ in 0..N {
+        for _ in 0..n {
             let start = Instant::now();
             echo.round_trip().expect("an echo");
             raw_ns.push(start.elapsed().as_nanos() as u64);
         }
     }
-    let ours = records.put_latency(&format!("pexec submit, result [{}]", place.name()), pool_ns);
+    let ours = records.put_latency(&format!("pexec [{}]", place.name()), pool_ns);
     let raw = records.put_latency(
         &format!("unix stream socket, 64 bytes [{}]", place.name()),
         raw_ns,

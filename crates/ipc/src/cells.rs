@@ -212,13 +212,15 @@ impl Cells {
         }
     }
 
-    /// The registered groups that can be meant: more than 1, so never "all processes" or init's.
+    /// The registered groups that can be meant: more than 1, so never "all processes" or init's, and never that of the
+    /// process that asks.
     pub fn groups(&self) -> impl Iterator<Item = i32> + '_ {
+        let own = nix::unistd::getpgrp().as_raw();
         self.page()
             .groups
             .iter()
             .map(|g| g.load(Ordering::Acquire))
-            .filter(|&g| g > 1)
+            .filter(move |&g| g > 1 && g != own)
     }
 }
 
@@ -236,6 +238,21 @@ impl std::fmt::Debug for Cells {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Page {
+        /// Where the words lie: running, stop, phase, groups, spent, served, cells.
+        pub(crate) fn offsets() -> [usize; 7] {
+            [
+                std::mem::offset_of!(Page, running),
+                std::mem::offset_of!(Page, stop),
+                std::mem::offset_of!(Page, phase),
+                std::mem::offset_of!(Page, groups),
+                std::mem::offset_of!(Page, spent),
+                std::mem::offset_of!(Page, served),
+                std::mem::offset_of!(Page, cells),
+            ]
+        }
+    }
 
     fn pair() -> (Cells, Cells) {
         let (ours, memfd) = Segment::create().unwrap();
@@ -299,15 +316,16 @@ mod tests {
     }
 
     #[test]
-    fn groups_that_could_mean_everybody_are_never_given() {
+    fn groups_that_could_mean_everybody_or_oneself_are_never_given() {
         let (supervisor, worker) = pair();
         let place = worker.register_group(4321).unwrap();
         worker.register_group(1).unwrap();
         worker.register_group(-1).unwrap();
+        worker.register_group(nix::unistd::getpgrp().as_raw()).unwrap();
         assert_eq!(supervisor.groups().collect::<Vec<_>>(), [4321]);
         worker.forget_group(place);
         assert_eq!(supervisor.groups().count(), 0);
         while worker.register_group(5).is_some() {}
-        assert_eq!(supervisor.groups().count(), GROUPS - 2);
+        assert_eq!(supervisor.groups().count(), GROUPS - 3);
     }
 }

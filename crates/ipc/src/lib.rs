@@ -1,9 +1,10 @@
-//! The kernel's side of pexec: connected sockets that carry descriptors, the memory that a worker and
-//! its supervisor share (cells and rings), starting, watching, signalling and reaping processes.
+//! The kernel's side of pexec: connected sockets that carry descriptors, the memory that a worker and its supervisor
+//! share (cells and rings) and how either waits for the other, bytes that any processes share, starting, watching,
+//! signalling and reaping processes.
 //!
-//! Nothing here knows of tasks or pools. `unsafe` stands in named modules only: `segment` and `shared_bytes` (shared
-//! memory), `memory`, `reap`, `image`, `env`, and one function each of `socket` and `process` (calls for which no
-//! crate has a safe form).
+//! Nothing here knows of tasks or pools. `unsafe` stands in named modules only: `segment` (the memory of one worker),
+//! `shared_bytes::{draft, mapping, sealed}` (memory files), `memory`, `reap`, `image`, `env`, and one function each
+//! of `socket` and `process` (calls for which no crate has a safe form).
 
 pub mod carry;
 pub mod cells;

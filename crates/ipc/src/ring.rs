@@ -159,6 +159,13 @@ impl Writer {
         Waits(&marks.reader_waits.0).taken()
     }
 
+    /// Lets a reader that looks see what was written, and leaves one that sleeps asleep: [`publish`](Writer::publish)
+    /// is to follow.
+    #[inline]
+    pub fn show(&mut self) {
+        self.marks().tail.0.store(self.tail, Ordering::Release);
+    }
+
     /// Wakes a reader that sleeps in [`Reader::sleep`].
     pub fn wake_reader(&self) {
         Waits(&self.marks().reader_waits.0).wake();
@@ -310,6 +317,18 @@ impl Reader {
 mod tests {
     use super::*;
 
+    impl Marks {
+        /// Where the words lie, for marks that lie at `at`.
+        pub(crate) fn offsets(at: usize) -> [usize; 4] {
+            [
+                at + std::mem::offset_of!(Marks, tail),
+                at + std::mem::offset_of!(Marks, head),
+                at + std::mem::offset_of!(Marks, reader_waits),
+                at + std::mem::offset_of!(Marks, writer_waits),
+            ]
+        }
+    }
+
     fn ends() -> (Writer, Reader) {
         let (ours, memfd) = Segment::create().unwrap();
         let theirs = Segment::open(&memfd).unwrap();
@@ -413,7 +432,9 @@ mod tests {
             hostile.answers.tail.0.store(word, Ordering::Release);
             let mut bytes = vec![1; (next(&mut state) % 3000) as usize];
             let possible = word <= CAPACITY as u64;
-            assert_eq!(reader.read(&mut bytes).is_ok(), possible, "{word}");
+            // A reader that wants nothing looks at nothing.
+            let refused = reader.read(&mut bytes).is_err();
+            assert_eq!(refused, !possible && !bytes.is_empty(), "{word}");
             let mut written = 0;
             let refused = loop {
                 match writer.write(&bytes) {

@@ -165,6 +165,26 @@ mod tests {
     }
 
     #[test]
+    fn the_words_lie_where_hostile_tests_write_them() {
+        let marks = |at: usize| [0, 128, 256, 384].map(|word| at + word);
+        assert_eq!(std::mem::offset_of!(Head, page), 0);
+        assert_eq!(
+            [
+                std::mem::offset_of!(Head, calls),
+                std::mem::offset_of!(Head, answers)
+            ],
+            [16_640, 17_152]
+        );
+        assert_eq!(
+            Marks::offsets(std::mem::offset_of!(Head, calls)),
+            marks(16_640),
+            "tail, head, reader waits, writer waits"
+        );
+        assert_eq!((HEAD, SIZE), (20_480, 20_480 + 2 * CAPACITY));
+        assert_eq!(Page::offsets(), [0, 8, 16, 24, 128, 136, 256]);
+    }
+
+    #[test]
     fn bytes_go_round_the_end_of_a_ring() {
         let (ours, memfd) = Segment::create().unwrap();
         let theirs = Segment::open(&memfd).unwrap();

@@ -94,7 +94,7 @@ mod tests {
         let mut looks = 0;
         assert!(spin.look(|| {
             looks += 1;
-            looks == 100
+            looks == 20
         }));
         assert!(!spin.look(|| false));
     }

@@ -65,6 +65,8 @@ pub(crate) enum Action {
         cell: u16,
         attempt: u32,
     },
+    /// Take back what has not started of the divisible task in this cell, and submit it as the rest of that.
+    Divide { worker: usize, key: Key, cell: u16 },
     /// Tell the worker to leave when it has answered everything.
     Leave { worker: usize },
     /// TERM and CONT to the worker's process group.

@@ -10,6 +10,7 @@
 //! be told before it sleeps (`rest`). A worker whose bell is silent is in `silent`.
 
 mod actions;
+mod batches;
 mod channel;
 mod departed;
 mod inbox;
@@ -94,6 +95,8 @@ pub(crate) struct Driver {
     /// Tasks submitted from the seat, one by one.
     submitted: u32,
     submitted_before: u32,
+    /// A batch was cut, and its rest submitted.
+    divided: bool,
     /// Those since the last turn.
     in_a_row: u32,
     /// The function that was sent last, as it travels.
@@ -139,6 +142,7 @@ impl Driver {
             now,
             submitted: 0,
             submitted_before: 0,
+            divided: false,
             in_a_row: 0,
             function: None,
         }
@@ -160,13 +164,22 @@ impl Driver {
         self.take_pushed(now);
         self.core.tick(now, &mut self.links);
         self.carry_out(now);
-        self.core.settle(now, &mut self.links);
-        self.carry_out(now);
+        self.settle(now);
         self.flush(now);
         if self.core.is_quiet() {
             self.shared.lead.want_no_more();
         }
         !self.closed
+    }
+
+    fn settle(&mut self, now: Instant) {
+        self.core.settle(now, &mut self.links);
+        self.carry_out(now);
+        // What was cut off a batch is there for a worker that has nothing to do.
+        if std::mem::take(&mut self.divided) {
+            self.core.settle(now, &mut self.links);
+            self.carry_out(now);
+        }
     }
 
     /// From the seat of a thread that submits: a task, and what goes with it at once. With `alone` nobody else does
@@ -180,9 +193,10 @@ impl Driver {
         let NewTask {
             slot,
             argument,
+            size,
             policy,
         } = task;
-        let size = u32::try_from(argument.as_slice().len()).unwrap_or(u32::MAX);
+        let size = u32::try_from(size).unwrap_or(u32::MAX);
         let (key, placement) = self.core.submit_now(slot.id().0, size, policy)?;
         self.keep(key, slot);
         self.submitted = self.submitted.wrapping_add(1);
@@ -209,8 +223,7 @@ impl Driver {
         let now = Instant::now();
         self.now = now;
         self.take_pushed(now);
-        self.core.settle(now, &mut self.links);
-        self.carry_out(now);
+        self.settle(now);
         self.submitted = self.submitted.wrapping_add(1);
         self.finish_submitting(alone, false)
     }
@@ -228,8 +241,7 @@ impl Driver {
                 let now = Instant::now();
                 self.now = now;
                 self.read_rings(now);
-                self.core.settle(now, &mut self.links);
-                self.carry_out(now);
+                self.settle(now);
                 self.flush(now);
             }
             return Placed::AnotherRow;
@@ -338,7 +350,7 @@ impl Driver {
     /// Gives every task an outcome and ends the workers, without the core's help.
     fn abandon(mut self, reason: &str) {
         for task in self.tasks.drain(..).flatten() {
-            task.complete(Err(Box::new(TaskError::PoolBroken(reason.to_owned()))));
+            task.fail(TaskError::PoolBroken(reason.to_owned()));
         }
         for link in self.links.0.drain(..).flatten() {
             process::kill_group(link.pid, Signal::SIGKILL);
@@ -355,16 +367,16 @@ impl Driver {
                 // Pushed before the pool broke, taken after: the reason is known by now.
                 self.shared
                     .left_queue(usize::from(slot.waiting.swap(false, Ordering::Relaxed)));
-                slot.complete(Err(Box::new(self.shared.refusal().error())));
+                slot.fail(self.shared.refusal().error());
             }
         }
         for command in pushed.commands.drain(..) {
             match command {
                 // Whoever asked may have stopped waiting for the answer.
                 Command::Cancel(slot, answer) => {
-                    let done = self
-                        .key_of(&slot)
-                        .is_some_and(|key| self.core.cancel(key, &mut self.links));
+                    let done = self.key_of(&slot).is_some_and(|key| {
+                        self.core.cancel(key, &mut self.links) || self.cancel_rest(key, &slot)
+                    });
                     self.carry_out(now);
                     let _ = answer.send(done || slot.is_cancelled());
                 }
@@ -396,11 +408,9 @@ impl Driver {
     /// Gives the task back when nothing is accepted any more.
     fn submit(&mut self, task: NewTask) -> Result<(), Arc<Slot>> {
         let NewTask {
-            slot,
-            argument,
-            policy,
+            slot, size, policy, ..
         } = task;
-        let size = u32::try_from(argument.as_slice().len()).unwrap_or(u32::MAX);
+        let size = u32::try_from(size).unwrap_or(u32::MAX);
         let Some(key) = self.core.submit(slot.id().0, size, policy) else {
             return Err(slot);
         };

@@ -7,6 +7,7 @@ use crate::core::Retry;
 use crate::error::TrySubmitError;
 use crate::function::{Payload, TaskFn};
 use crate::future::TaskFuture;
+use crate::map::run::{Inputs, Run};
 use crate::map::{Map, MapUnordered};
 use crate::options::TaskOptions;
 
@@ -57,6 +58,19 @@ pub trait Executor {
         A: Payload,
         R: Payload,
         M: 'static;
+
+    /// Starts at most `most` of a map's inputs, as one task where that pays. At least one, if there is one.
+    #[doc(hidden)]
+    fn start_run<F, A, R, M>(&self, f: F, pull: &mut dyn FnMut() -> Option<A>, most: usize) -> Run<R>
+    where
+        F: TaskFn<A, R, M>,
+        A: Payload,
+        R: Payload,
+        M: 'static,
+    {
+        debug_assert!(most > 0);
+        Run::of_one(pull().map(|arg| self.submit(f, arg)))
+    }
 
     /// How many tasks can run at once, about; sizes the look-ahead of maps.
     #[doc(hidden)]
@@ -125,10 +139,10 @@ pub trait Executor {
         I: IntoIterator<Item = A>,
         I::IntoIter: 'a,
     {
-        let mut inputs = inputs.into_iter();
+        let mut inputs = Inputs::new(inputs.into_iter());
         Map::new(
             self.width(),
-            Box::new(move || Some(self.submit(f, inputs.next()?))),
+            Box::new(move |most| inputs.feed(|pull| self.start_run(f, pull, most))),
         )
     }
 
@@ -142,10 +156,10 @@ pub trait Executor {
         I: IntoIterator<Item = A>,
         I::IntoIter: 'a,
     {
-        let mut inputs = inputs.into_iter();
+        let mut inputs = Inputs::new(inputs.into_iter());
         MapUnordered::new(
             self.width(),
-            Box::new(move || Some(self.submit(f, inputs.next()?))),
+            Box::new(move |most| inputs.feed(|pull| self.start_run(f, pull, most))),
         )
     }
 }
@@ -188,8 +202,9 @@ where
     }
 
     /// Called with what the task sends by [`task::emit`](crate::task::emit) while it runs: in order, before its
-    /// outcome. In a process pool it is called on the pool's own thread, so it must be quick; while it blocks, the
-    /// pool stands still, which is also how a flood is held back.
+    /// outcome. In a process pool it is called on the pool's own thread, or on one that waits for a result or submits;
+    /// so it must be quick, and must not wait for the pool: while it blocks, the pool stands still, which is also how a
+    /// flood is held back.
     pub fn on_emit(mut self, on_emit: impl Fn(&[u8]) + Send + Sync + 'static) -> Self {
         self.options.set().on_emit = Some(Box::new(on_emit));
         self

@@ -12,7 +12,7 @@ use std::any::{Any, TypeId};
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
-use pexec_proto::codec;
+use pexec_proto::codec::{self, DecodeError, Fields};
 use pexec_proto::message::FunctionRef;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -37,31 +37,52 @@ pub trait TaskFn<A, R, M>: Copy + Send + Sync + 'static {
     /// Calls it.
     #[doc(hidden)]
     fn call(self, arg: A) -> R;
+
+    /// Decodes its argument: it knows a tuple's elements one by one, which makes long ones cheap.
+    #[doc(hidden)]
+    fn decode(bytes: &[u8]) -> Result<A, DecodeError>;
 }
 
 macro_rules! arity {
-    ($marker:ident; $($arg:ident $ty:ident),*; $pattern:pat => $tuple:ty) => {
+    ($marker:ident; $($arg:ident $ty:ident),*; $pattern:pat => $tuple:ty; $decode:expr) => {
         /// Marks a number of arguments; see [`TaskFn`].
         #[doc(hidden)]
         pub struct $marker;
         impl<Func, Out, $($ty),*> TaskFn<$tuple, Out, $marker> for Func
         where
             Func: Fn($($ty),*) -> Out + Copy + Send + Sync + 'static,
+            $($ty: Payload,)*
         {
             fn call(self, $pattern: $tuple) -> Out {
                 self($($arg),*)
+            }
+
+            fn decode(bytes: &[u8]) -> Result<$tuple, DecodeError> {
+                $decode(bytes)
             }
         }
     };
 }
 
-arity!(Arity0; ; () => ());
-arity!(Arity1; a A; a => A);
-arity!(Arity2; a A, b B; (a, b) => (A, B));
-arity!(Arity3; a A, b B, c C; (a, b, c) => (A, B, C));
-arity!(Arity4; a A, b B, c C, d D; (a, b, c, d) => (A, B, C, D));
-arity!(Arity5; a A, b B, c C, d D, e E; (a, b, c, d, e) => (A, B, C, D, E));
-arity!(Arity6; a A, b B, c C, d D, e E, g G; (a, b, c, d, e, g) => (A, B, C, D, E, G));
+arity!(Arity0; ; () => (); codec::decode_typed);
+arity!(Arity1; a A; a => A; codec::decode_typed);
+
+macro_rules! arity_of_tuple {
+    ($marker:ident; $($arg:ident $ty:ident),*) => {
+        arity!($marker; $($arg $ty),*; ($($arg),*) => ($($ty),*); |bytes| {
+            let mut fields = Fields::new(bytes);
+            let elements = ($(fields.take::<$ty>()?),*);
+            fields.end()?;
+            Ok(elements)
+        });
+    };
+}
+
+arity_of_tuple!(Arity2; a A, b B);
+arity_of_tuple!(Arity3; a A, b B, c C);
+arity_of_tuple!(Arity4; a A, b B, c C, d D);
+arity_of_tuple!(Arity5; a A, b B, c C, d D, e E);
+arity_of_tuple!(Arity6; a A, b B, c C, d D, e E, g G);
 
 /// How running an encoded call went, apart from panics, which unwind through the thunk.
 pub(crate) enum ThunkError {
@@ -126,7 +147,10 @@ where
         identity: TypeId::of::<(F, A, T)>(),
         thunk: refuse_as_task,
         type_name: std::any::type_name::<F>,
-        keep: Some(|arg| Ok(Box::new(conjure::<F>().call(decode_argument::<A>(arg)?)))),
+        keep: Some(|arg| {
+            let arg = F::decode(arg).map_err(|e| refused_argument::<A>(&e))?;
+            Ok(Box::new(conjure::<F>().call(arg)))
+        }),
     };
 }
 
@@ -146,9 +170,12 @@ where
         identity: TypeId::of::<(F, A, T, E)>(),
         thunk: refuse_as_task,
         type_name: std::any::type_name::<F>,
-        keep: Some(|arg| match conjure::<F>().call(decode_argument::<A>(arg)?) {
-            Ok(value) => Ok(Box::new(value)),
-            Err(error) => Err(error.to_string()),
+        keep: Some(|arg| {
+            let arg = F::decode(arg).map_err(|e| refused_argument::<A>(&e))?;
+            match conjure::<F>().call(arg) {
+                Ok(value) => Ok(Box::new(value)),
+                Err(error) => Err(error.to_string()),
+            }
         }),
     };
 }
@@ -157,8 +184,8 @@ fn refuse_as_task(_: &[u8], _: &mut Vec<u8>, _: &mut dyn Stages) -> Result<(), T
     Err(ThunkError::Decode("an initializer is not a task".to_owned()))
 }
 
-fn decode_argument<A: Payload>(arg: &[u8]) -> Result<A, String> {
-    codec::decode(arg).map_err(|e| format!("its argument {}", describe::<A>(&e)))
+fn refused_argument<A>(error: &DecodeError) -> String {
+    format!("its argument {}", describe::<A>(error))
 }
 
 /// Refuses at build time whatever is not zero-sized; the message is what the compiler prints.
@@ -186,7 +213,7 @@ where
     A: Payload,
     R: Payload,
 {
-    let arg = match panics::catch(|| codec::decode::<A>(arg)) {
+    let arg = match panics::catch(|| F::decode(arg)) {
         Ok(decoded) => decoded.map_err(|e| ThunkError::Decode(describe::<A>(&e)))?,
         Err(panic) => {
             return Err(ThunkError::Decode(describe::<A>(&format!(
@@ -305,6 +332,31 @@ impl Descriptor {
     }
 }
 
+/// Resolves references for one worker, which mostly runs the same function again: the checks are made once for it.
+#[derive(Default)]
+pub(crate) struct Resolver {
+    last: Option<(FunctionRef, &'static Descriptor)>,
+}
+
+impl Resolver {
+    /// As [`Descriptor::resolve`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Descriptor::resolve`]; they are not remembered.
+    #[inline]
+    pub(crate) fn resolve(&mut self, reference: FunctionRef) -> Result<&'static Descriptor, String> {
+        match self.last {
+            Some((last, found)) if last == reference => Ok(found),
+            _ => {
+                let found = Descriptor::resolve(reference)?;
+                self.last = Some((reference, found));
+                Ok(found)
+            }
+        }
+    }
+}
+
 /// `F` as a task.
 pub(crate) fn task_descriptor<F, A, R, M>() -> &'static Descriptor
 where
@@ -342,4 +394,68 @@ where
 /// Fails the build for a function value that has bytes.
 pub(crate) const fn assert_no_captures<F>() {
     const { NoCaptures::<F>::CHECK };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one_more(number: u64) -> u64 {
+        number + 1
+    }
+
+    fn joined(left: String, right: Vec<u8>) -> String {
+        format!("{left}{right:?}")
+    }
+
+    fn descriptor_of<F, A, R, M>(_: F) -> &'static Descriptor
+    where
+        F: TaskFn<A, R, M>,
+        A: Payload,
+        R: Payload,
+        M: 'static,
+    {
+        task_descriptor::<F, A, R, M>()
+    }
+
+    #[test]
+    fn a_resolver_follows_every_reference_to_its_own_function() {
+        let number = descriptor_of(one_more);
+        let text = descriptor_of(joined);
+        let mut resolver = Resolver::default();
+        for wanted in [number, number, text, number, text, text] {
+            let reference = wanted.reference();
+            assert!(std::ptr::eq(resolver.resolve(reference).unwrap(), wanted));
+            let of_another_type = FunctionRef {
+                type_hash: reference.type_hash ^ 1,
+                ..reference
+            };
+            assert!(resolver.resolve(of_another_type).is_err());
+            let beside = FunctionRef {
+                offset: reference.offset + 1,
+                ..reference
+            };
+            assert!(resolver.resolve(beside).is_err());
+        }
+    }
+
+    #[test]
+    fn a_function_reads_its_arguments_as_they_are_encoded() {
+        fn read<F, A, R, M>(_: F, arg: &A) -> Result<A, DecodeError>
+        where
+            F: TaskFn<A, R, M>,
+            A: Payload,
+        {
+            let mut bytes = Vec::new();
+            codec::encode(arg, &mut bytes).unwrap();
+            F::decode(&bytes)
+        }
+        read(|| (), &()).unwrap();
+        assert_eq!(read(one_more, &7), Ok(7));
+        let two = ("a".to_owned(), vec![7; 300]);
+        assert_eq!(read(joined, &two).as_ref(), Ok(&two));
+        let six = (1u8, Some(vec![2u8]), vec![3.5f64], "4".to_owned(), (), 6i64);
+        let of_six = |a: u8, _: Option<Vec<u8>>, _: Vec<f64>, _: String, (): (), _: i64| a;
+        assert_eq!(read(of_six, &six).as_ref(), Ok(&six));
+    }
 }

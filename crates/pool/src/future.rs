@@ -1,5 +1,6 @@
 //! The caller's end of a task.
 
+pub(crate) mod batch;
 pub(crate) mod bytes;
 pub(crate) mod slot;
 pub(crate) mod wait;
@@ -17,6 +18,7 @@ use crate::error::{Side, TaskError};
 use crate::function::Payload;
 use crate::ids::TaskId;
 use crate::outcome::Outcome;
+use bytes::Bytes;
 use slot::{End, Slot, Value};
 
 /// The result of a task, now or later. Dropping it lets the task run on, detached.
@@ -162,13 +164,22 @@ impl<R: Payload> TaskFuture<R> {
 fn open<R: Payload>(end: End) -> Result<R, TaskError> {
     match end.map_err(|error| *error)? {
         Value::Encoded(bytes) => {
-            let decoded = std::panic::catch_unwind(|| codec::decode::<R>(bytes.as_slice()));
+            let decoded = std::panic::catch_unwind(|| match bytes {
+                Bytes::Short(..) => codec::decode_typed::<R>(bytes.as_slice()),
+                Bytes::Long(_) => codec::decode_owned::<R>(bytes.into_vec()),
+            });
             let name = std::any::type_name::<R>();
             match decoded {
                 Ok(decoded) => decoded.map_err(|e| TaskError::decode(Side::Result, name, e)),
                 Err(_) => Err(TaskError::decode(Side::Result, name, "its Deserialize panicked")),
             }
         }
+        // Maps read their batches themselves.
+        Value::Batch => Err(TaskError::decode(
+            Side::Result,
+            std::any::type_name::<R>(),
+            "it is a batch",
+        )),
         Value::Local(value) => match value.downcast::<R>() {
             Ok(value) => Ok(*value),
             Err(_) => Err(TaskError::decode(

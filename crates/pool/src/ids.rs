@@ -10,15 +10,21 @@ const BLOCK: u64 = 256;
 
 /// The next id; unique within this process, and larger than this thread's last.
 pub(crate) fn next_task_id() -> TaskId {
+    next_task_ids(1)
+}
+
+/// The first of so many ids in a row; likewise.
+pub(crate) fn next_task_ids(n: u64) -> TaskId {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     thread_local! {
         static MINE: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
     }
     let (mut next, mut end) = MINE.get();
-    if next == end {
-        next = NEXT.fetch_add(BLOCK, Ordering::Relaxed);
-        end = next + BLOCK;
+    if end - next < n {
+        let block = n.max(BLOCK);
+        next = NEXT.fetch_add(block, Ordering::Relaxed);
+        end = next + block;
     }
-    MINE.set((next + 1, end));
+    MINE.set((next + n, end));
     TaskId(next)
 }

@@ -3,25 +3,30 @@
 //! Invariant: after `k` results at most `k + look_ahead + 1` inputs have been pulled, so an endless input works
 //! and a slow consumer holds the producer back.
 
+pub(crate) mod run;
+
 use std::any::Any;
 use std::collections::{HashMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::error::{Deadline, TaskError};
 use crate::function::Payload;
-use crate::future::TaskFuture;
-use crate::future::slot::Notify;
-use crate::future::wait::Ready;
+use crate::future::slot::{Notify, Slot};
+use crate::future::wait::{Ready, until_done};
+use run::{Chunk, Fed, Pending, Reading};
 
-type Feed<'a, R> = Box<dyn FnMut() -> Option<TaskFuture<R>> + 'a>;
+/// Starts at most so many inputs.
+type Feed<'a, R> = Box<dyn FnMut(usize) -> Fed<R> + 'a>;
 
 /// Pulls inputs and submits them, never further ahead than allowed.
 struct Source<'a, R> {
     feed: Feed<'a, R>,
-    look_ahead: usize,
-    chunk: usize,
+    width: usize,
+    /// As the user wants it.
+    look_ahead: Option<usize>,
+    chunk: Chunk,
     pulled: usize,
     ended: bool,
     /// The input iterator panicked: the panic goes on where its item would have stood.
@@ -31,11 +36,11 @@ struct Source<'a, R> {
 
 impl<'a, R> Source<'a, R> {
     fn new(width: usize, feed: Feed<'a, R>) -> Self {
-        let look_ahead = width.saturating_mul(32).max(256);
         Source {
             feed,
-            look_ahead,
-            chunk: 1,
+            width,
+            look_ahead: None,
+            chunk: Chunk::adaptive(),
             pulled: 0,
             ended: false,
             panic: None,
@@ -45,32 +50,50 @@ impl<'a, R> Source<'a, R> {
 
     fn chunk_size(&mut self, n: usize) {
         assert!(n > 0, "chunk_size(0) would never submit anything; use at least 1");
-        self.chunk = n;
+        self.chunk = Chunk::fixed(n);
     }
 
     fn deadline(&mut self, deadline: Duration) {
         self.deadline = Instant::now().checked_add(deadline);
     }
 
-    /// Submits inputs until `given + look_ahead + 1` have been pulled; `take` gets each future.
-    fn fill(&mut self, given: usize, mut take: impl FnMut(usize, TaskFuture<R>)) {
-        let most = given.saturating_add(self.look_ahead).saturating_add(1);
-        let waiting = self.pulled - given;
-        // A refill waits until a whole chunk fits, unless nothing is under way.
-        if waiting > 0 && most - self.pulled.min(most) < self.chunk.min(self.look_ahead + 1) {
+    fn look_ahead(&self) -> usize {
+        self.look_ahead.unwrap_or_else(|| {
+            // Enough batches that no worker runs dry while the next are made.
+            let batches = if self.chunk.is_adaptive() {
+                4 * self.chunk.size()
+            } else {
+                0
+            };
+            self.width.saturating_mul(batches.max(32)).max(256)
+        })
+    }
+
+    /// Submits inputs until `given + look_ahead + 1` have been pulled; `take` gets each task with the number of its
+    /// first input.
+    fn fill(&mut self, given: usize, mut take: impl FnMut(usize, Pending<R>)) {
+        if self.ended {
             return;
         }
+        let look_ahead = self.look_ahead();
+        let most = given.saturating_add(look_ahead).saturating_add(1);
+        let chunk = self.chunk.size().min(look_ahead.saturating_add(1));
         while !self.ended && self.pulled < most {
-            match catch_unwind(AssertUnwindSafe(&mut self.feed)) {
-                Ok(Some(future)) => {
-                    take(self.pulled, future);
-                    self.pulled += 1;
-                }
-                Ok(None) => self.ended = true,
-                Err(panic) => {
-                    self.panic = Some(panic);
-                    self.ended = true;
-                }
+            let room = most - self.pulled;
+            // A refill waits until a whole chunk fits, unless nothing is under way.
+            if room < chunk && self.pulled > given {
+                return;
+            }
+            let fed = (self.feed)(room.min(chunk));
+            let mut first = self.pulled;
+            self.pulled += fed.pulled;
+            (self.ended, self.panic) = (fed.ended, fed.panic);
+            if let Some((slot, items)) = fed.run.batch {
+                take(first, Pending::Many(slot));
+                first += items;
+            }
+            if let Some(future) = fed.run.one {
+                take(first, Pending::One(future));
             }
         }
     }
@@ -107,7 +130,9 @@ impl<'a, R> Source<'a, R> {
 pub struct Map<'a, R> {
     source: Source<'a, R>,
     given: usize,
-    waiting: VecDeque<TaskFuture<R>>,
+    waiting: VecDeque<Pending<R>>,
+    /// Results of the batch in front.
+    reading: Reading,
 }
 
 impl<'a, R> Map<'a, R> {
@@ -116,11 +141,12 @@ impl<'a, R> Map<'a, R> {
             source: Source::new(width, feed),
             given: 0,
             waiting: VecDeque::new(),
+            reading: Reading::default(),
         }
     }
 
-    /// Takes inputs `n` at a time, as far as the look-ahead allows; results never depend on it. Default: one at a
-    /// time, the pool itself sends many small tasks at once.
+    /// Hands inputs over `n` at a time, as far as the look-ahead allows; results never depend on it. Default: adaptive,
+    /// as many as keep a worker busy for about 100 us.
     ///
     /// # Panics
     ///
@@ -131,9 +157,9 @@ impl<'a, R> Map<'a, R> {
     }
 
     /// How many inputs may be pulled beyond those whose results were given, plus one. Default: 32 a worker, at
-    /// least 256.
+    /// least 256, and more while tasks are so short that they travel in larger numbers (at most 32,768 a worker).
     pub fn look_ahead(mut self, n: usize) -> Self {
-        self.source.look_ahead = n;
+        self.source.look_ahead = Some(n);
         self
     }
 
@@ -148,31 +174,61 @@ impl<'a, R> Map<'a, R> {
 impl<R: Payload> Iterator for Map<'_, R> {
     type Item = Result<R, TaskError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let waiting = &mut self.waiting;
-        self.source
-            .fill(self.given, |_, future| waiting.push_back(future));
-        let Some(future) = self.waiting.pop_front() else {
-            return self.source.end();
-        };
-        if let Some(deadline) = self.source.deadline
-            && !future.wait_timeout(deadline.saturating_duration_since(Instant::now()))
-        {
-            future.cancel();
-            for late in self.waiting.drain(..) {
-                late.cancel();
+        match self.reading.next() {
+            Some(item) => {
+                self.given += 1;
+                Some(item)
             }
-            return Some(Err(self.source.expire()));
+            None => self.next_task(),
         }
-        self.given += 1;
-        Some(future.result())
+    }
+}
+
+impl<R: Payload> Map<'_, R> {
+    /// Goes on with the next task.
+    fn next_task(&mut self) -> Option<Result<R, TaskError>> {
+        loop {
+            let waiting = &mut self.waiting;
+            self.source
+                .fill(self.given, |_, pending| waiting.push_back(pending));
+            let Some(front) = self.waiting.pop_front() else {
+                return self.source.end();
+            };
+            if !until_done(front.slot(), self.source.deadline) {
+                front.cancel();
+                for late in self.waiting.drain(..) {
+                    late.cancel();
+                }
+                return Some(Err(self.source.expire()));
+            }
+            match front {
+                Pending::One(future) => {
+                    self.given += 1;
+                    return Some(future.result());
+                }
+                Pending::Many(slot) => {
+                    let (reading, rest) = Reading::of(&slot);
+                    self.source.chunk.learn(reading.results());
+                    self.reading = reading;
+                    if let Some(rest) = rest {
+                        self.waiting.push_front(Pending::Many(rest));
+                    }
+                    if let Some(item) = self.reading.next() {
+                        self.given += 1;
+                        return Some(item);
+                    }
+                }
+            }
+        }
     }
 }
 
 impl<R> Drop for Map<'_, R> {
     fn drop(&mut self) {
-        for future in &self.waiting {
-            future.cancel();
+        for pending in &self.waiting {
+            pending.cancel();
         }
     }
 }
@@ -191,8 +247,11 @@ impl<R> Drop for Map<'_, R> {
 pub struct MapUnordered<'a, R> {
     source: Source<'a, R>,
     given: usize,
-    waiting: HashMap<usize, TaskFuture<R>>,
+    /// By the number of their first input.
+    waiting: HashMap<usize, Pending<R>>,
     ready: Arc<Ready>,
+    /// Results of a batch, from this number on.
+    reading: (usize, Reading),
 }
 
 impl<'a, R> MapUnordered<'a, R> {
@@ -203,6 +262,7 @@ impl<'a, R> MapUnordered<'a, R> {
             given: 0,
             waiting: HashMap::new(),
             ready,
+            reading: (0, Reading::default()),
         }
     }
 
@@ -218,7 +278,7 @@ impl<'a, R> MapUnordered<'a, R> {
 
     /// See [`Map::look_ahead`].
     pub fn look_ahead(mut self, n: usize) -> Self {
-        self.source.look_ahead = n;
+        self.source.look_ahead = Some(n);
         self
     }
 
@@ -232,12 +292,30 @@ impl<'a, R> MapUnordered<'a, R> {
 impl<R: Payload> Iterator for MapUnordered<'_, R> {
     type Item = (usize, Result<R, TaskError>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (number, reading) = &mut self.reading;
+            if let Some(item) = reading.next() {
+                *number += 1;
+                self.given += 1;
+                return Some((*number - 1, item));
+            }
+            if let Some(item) = self.next_task()? {
+                return Some(item);
+            }
+        }
+    }
+}
+
+impl<R: Payload> MapUnordered<'_, R> {
+    /// Goes on with the next task that is done. `None`: the end; nothing in it: a batch is to be read.
+    fn next_task(&mut self) -> Option<Option<(usize, Result<R, TaskError>)>> {
         let (waiting, ready) = (&mut self.waiting, &self.ready);
-        self.source.fill(self.given, |index, future| {
-            let notify: Arc<dyn Notify> = Arc::clone(ready) as _;
-            future.slot().notify_at_end(&notify, index);
-            waiting.insert(index, future);
+        self.source.fill(self.given, |index, pending| {
+            let slot = Arc::clone(pending.slot());
+            waiting.insert(index, pending);
+            await_task(ready, &slot, index);
         });
         if self.waiting.is_empty() {
             return self.source.end();
@@ -246,27 +324,64 @@ impl<R: Payload> Iterator for MapUnordered<'_, R> {
             .waiting
             .values()
             .next()
-            .map(|f| Arc::clone(f.slot().control()));
-        match self.ready.next(control.as_ref(), self.source.deadline) {
-            Some(index) => {
-                self.given += 1;
-                Some((index, self.waiting.remove(&index)?.take_now()?))
+            .map(|p| Arc::clone(p.slot().control()));
+        let Some(index) = self.ready.next(control.as_ref(), self.source.deadline) else {
+            let index = self.waiting.keys().copied().min()?;
+            for (_, late) in self.waiting.drain() {
+                late.cancel();
             }
-            None => {
-                let index = self.waiting.keys().copied().min()?;
-                for (_, late) in self.waiting.drain() {
-                    late.cancel();
+            return Some(Some((index, Err(self.source.expire()))));
+        };
+        let pending = match self.waiting.remove(&index) {
+            Some(pending) => pending,
+            None => self.adopt(index)?,
+        };
+        match pending {
+            Pending::One(future) => {
+                self.given += 1;
+                Some(Some((index, future.take_now()?)))
+            }
+            Pending::Many(slot) => {
+                let (reading, rest) = Reading::of(&slot);
+                self.source.chunk.learn(reading.results());
+                if let Some(rest) = rest {
+                    let from = index + reading.results().count() as usize;
+                    self.waiting.insert(from, Pending::Many(rest));
                 }
-                Some((index, Err(self.source.expire())))
+                self.reading = (index, reading);
+                Some(None)
             }
         }
     }
 }
 
+impl<R> MapUnordered<'_, R> {
+    /// The batch with this first item, which was cut off one that is not done.
+    fn adopt(&mut self, index: usize) -> Option<Pending<R>> {
+        let mut first = self.waiting.keys().copied().filter(|&k| k < index).max()?;
+        let mut slot = Arc::clone(self.waiting.get(&first)?.slot());
+        loop {
+            let (kept, rest) = slot.batch()?.kept();
+            first += kept;
+            let rest = rest?;
+            if first == index {
+                let rest = slot.batch()?.take_rest()?;
+                return Some(Pending::Many(rest));
+            }
+            slot = rest;
+        }
+    }
+}
+
+fn await_task(ready: &Arc<Ready>, slot: &Slot, index: usize) {
+    let notify: Arc<dyn Notify> = Arc::clone(ready) as _;
+    slot.notify_at_end(&notify, index);
+}
+
 impl<R> Drop for MapUnordered<'_, R> {
     fn drop(&mut self) {
-        for future in self.waiting.values() {
-            future.cancel();
+        for pending in self.waiting.values() {
+            pending.cancel();
         }
     }
 }

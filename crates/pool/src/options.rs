@@ -30,6 +30,12 @@ impl TaskOptions {
     pub(crate) fn take_extra(&mut self) -> Option<Box<Extra>> {
         let options = self.given()?;
         let (label, on_emit) = (options.label.take(), options.on_emit.take());
-        (label.is_some() || on_emit.is_some()).then(|| Box::new(Extra { label, on_emit }))
+        (label.is_some() || on_emit.is_some()).then(|| {
+            Box::new(Extra {
+                label,
+                on_emit,
+                batch: None,
+            })
+        })
     }
 }

@@ -20,9 +20,11 @@ use crate::error::{BuildError, Side, TaskError, TrySubmitError};
 use crate::executor::{Admission, Executor};
 use crate::function::{Payload, TaskFn, assert_no_captures, task_descriptor};
 use crate::future::TaskFuture;
+use crate::future::batch::{Arguments, Batch};
 use crate::future::bytes::Bytes;
 use crate::future::slot::{Controller, Slot};
-use crate::ids::next_task_id;
+use crate::ids::{next_task_id, next_task_ids};
+use crate::map::run::Run;
 use crate::options::TaskOptions;
 
 /// Runs tasks in worker processes. A task that crashes, hangs or is killed costs nobody else anything, and no
@@ -55,7 +57,16 @@ pub struct ProcessPool {
     workers: usize,
     task_timeout: Option<Duration>,
     retry: Option<Retry>,
+    /// A map's inputs may travel several at a time: nothing is said that is to hold for each.
+    batches: bool,
 }
+
+/// How many bytes of arguments travel in one batch, about.
+const BATCH_BYTES: usize = 32 << 10;
+/// An argument of more bytes travels alone.
+const ITEM_BYTES: usize = 8 << 10;
+/// Pools with smaller messages have no batches.
+pub(crate) const LEAST_MESSAGE: u64 = 64 << 10;
 
 impl ProcessPool {
     /// One worker per CPU that this process may use (affinity and cgroup quota respected).
@@ -125,14 +136,36 @@ impl ProcessPool {
         };
         let timeout = timeout.or(self.task_timeout).filter(|t| !t.is_zero());
         let retry = retry.or_else(|| self.retry.clone());
-        (timeout.is_some() || retry.is_some()).then(|| Box::new(Policy { timeout, retry }))
+        (timeout.is_some() || retry.is_some()).then(|| {
+            Box::new(Policy {
+                timeout,
+                retry,
+                divisible: false,
+            })
+        })
+    }
+
+    fn push_batch(&self, slot: &Arc<Slot>, size: usize) {
+        let policy = Policy {
+            divisible: true,
+            ..Policy::default()
+        };
+        let task = NewTask {
+            slot: Arc::clone(slot),
+            argument: Bytes::copy(&[]),
+            size,
+            policy: Some(Box::new(policy)),
+        };
+        if let Pushed::Refused(refusal) = self.shared.push_task(true, task) {
+            slot.fail(refusal.error());
+        }
     }
 
     /// A future that has failed already.
     fn failed<R>(&self, options: &mut TaskOptions, error: TaskError) -> TaskFuture<R> {
         let control = Arc::clone(&self.controller);
         let slot = Slot::new(next_task_id(), control, options.take_extra());
-        slot.complete(Err(Box::new(error)));
+        slot.fail(error);
         TaskFuture::new(slot)
     }
 }
@@ -211,6 +244,7 @@ impl Executor for ProcessPool {
         );
         let task = NewTask {
             slot: Arc::clone(&slot),
+            size: bytes.as_slice().len(),
             argument: bytes,
             policy,
         };
@@ -219,10 +253,51 @@ impl Executor for ProcessPool {
             Pushed::Full => return Err(TrySubmitError::Full(arg)),
             Pushed::Refused(_) if !wait => return Err(TrySubmitError::Closed(arg)),
             Pushed::Refused(refusal) => {
-                slot.complete(Err(Box::new(refusal.error())));
+                slot.fail(refusal.error());
             }
         }
         Ok(TaskFuture::new(slot))
+    }
+
+    fn start_run<F, A, R, M>(&self, f: F, pull: &mut dyn FnMut() -> Option<A>, most: usize) -> Run<R>
+    where
+        F: TaskFn<A, R, M>,
+        A: Payload,
+        R: Payload,
+        M: 'static,
+    {
+        const { assert_no_captures::<F>() };
+        if !self.batches {
+            return Run::of_one(pull().map(|arg| self.submit(f, arg)));
+        }
+        let mut arguments = Arguments::default();
+        let mut one = None;
+        while (arguments.count() as usize) < most && arguments.len() < BATCH_BYTES {
+            let Some(arg) = pull() else { break };
+            let before = arguments.mark();
+            let pushed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                arguments.push(|out| codec::encode(&arg, out))
+            }));
+            if !matches!(pushed, Ok(Ok(()))) || arguments.len() - before.0 > ITEM_BYTES {
+                // What cannot be encoded fails alone, and what is large travels alone.
+                arguments.reset(before);
+                one = Some(self.submit(f, arg));
+                break;
+            }
+        }
+        let count = arguments.count() as usize;
+        let batch = (count > 0).then(|| {
+            let size = arguments.len();
+            let slot = Slot::with_batch(
+                next_task_ids(count as u64),
+                Arc::clone(&self.controller),
+                task_descriptor::<F, A, R, M>(),
+                Batch::new(arguments),
+            );
+            self.push_batch(&slot, size);
+            (slot, count)
+        });
+        Run { batch, one }
     }
 
     fn width(&self) -> usize {

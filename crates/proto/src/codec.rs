@@ -1,23 +1,32 @@
-//! The serialiser: values to bytes and back. The only file of the project that names bincode.
+//! The serialiser: values to bytes and back. Only this file and its parts name bincode.
 //!
 //! Decoding never trusts a length that the bytes claim: texts and byte strings are cut out of the input before they
 //! are copied, sequences of nothing are counted, nesting is counted, and the input must be used up (`bounded`).
 //! Encoding has no limit: whoever sends compares the length with the channel's.
+//!
+//! The format is bincode's throughout. Strings of bytes and floats take shorter ways to the same bytes: all of them
+//! when they are written (`writing`), and on the way back those whose type is known (`direct`, `fields`) and every
+//! `Vec<u8>` (`byte_vec`).
 //!
 //! A user's own `Serialize` or `Deserialize` may panic, and its panic passes through here untouched.
 
 use std::fmt;
 
 use bincode::config::{self, Configuration};
-use bincode::enc::write::Writer;
 use bincode::error as wire;
-use bincode::serde::{encode_into_writer, seed_decode_from_slice};
+use bincode::serde::seed_decode_from_slice;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 mod bounded;
+mod byte_vec;
+mod direct;
+mod fields;
+mod writing;
 
 use bounded::{Bounds, Refusal};
+pub use fields::Fields;
+use writing::Writing;
 
 /// Names the encoding in a handshake and in every stored record: bincode 2, standard configuration. Another
 /// encoding gets another number, never this one.
@@ -47,7 +56,7 @@ const CONFIG: Configuration = config::standard();
 /// sides must read exactly the fields that were written.
 pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     let before = out.len();
-    encode_into_writer(value, Append(out), CONFIG).map_err(|error| {
+    value.serialize(Writing::new(out)).map_err(|error| {
         out.truncate(before);
         EncodeError {
             reason: encode_reason(error),
@@ -76,18 +85,84 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(),
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
-    let bounds = Bounds::new(MAX_DEPTH, bytes.len().saturating_add(MAX_EMPTY_ELEMENTS));
-    match seed_decode_from_slice(bounds.seed::<T>(), bytes, CONFIG) {
+    let bounds = bounds_of(bytes, MAX_DEPTH);
+    all_of(bytes, by_serde(bytes, &bounds))
+}
+
+/// As [`decode`], and at a copy's speed for strings of bytes and floats: `Vec<u8>`, `Box<[u8]>`,
+/// `Cow<'static, [u8]>`, `Option<Vec<u8>>`, `Vec<i8>`, `Vec<f32>` and `Vec<f64>`. Types that only contain such a
+/// string are read as by [`decode`], which takes some twenty times as long for it (`serde_bytes` in the user's type
+/// avoids that); the elements of a tuple can be had one by one through [`Fields`].
+///
+/// # Errors
+///
+/// Those of [`decode`].
+///
+/// ```
+/// use pexec_proto::codec;
+///
+/// let mut bytes = Vec::new();
+/// codec::encode(&vec![7u8; 1000], &mut bytes)?;
+/// assert_eq!(codec::decode_typed::<Vec<u8>>(&bytes)?, [7; 1000]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[inline]
+pub fn decode_typed<T: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<T, DecodeError> {
+    match direct::read(bytes) {
+        Some(read) => all_of(bytes, read),
+        None => decode(bytes),
+    }
+}
+
+/// As [`decode_typed`] of bytes that are not needed any more: a `Vec<u8>` or `Option<Vec<u8>>` moves to the front of
+/// the vector's own memory, so that no other memory is touched. What it returns then keeps that vector's capacity.
+///
+/// # Errors
+///
+/// Those of [`decode`].
+///
+/// ```
+/// use pexec_proto::codec;
+///
+/// let mut bytes = Vec::new();
+/// codec::encode(&vec![7u8; 1000], &mut bytes)?;
+/// let memory = bytes.as_ptr();
+/// let value: Vec<u8> = codec::decode_owned(bytes)?;
+/// assert_eq!(value, [7; 1000]);
+/// assert_eq!(value.as_ptr(), memory);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[inline]
+pub fn decode_owned<T: DeserializeOwned + 'static>(mut bytes: Vec<u8>) -> Result<T, DecodeError> {
+    match direct::reuse(&mut bytes) {
+        Some(read) => read,
+        None => decode_typed(&bytes),
+    }
+}
+
+/// The allowances for reading `bytes`, `depth` levels deep.
+fn bounds_of(bytes: &[u8], depth: u32) -> Bounds {
+    Bounds::new(depth, bytes.len().saturating_add(MAX_EMPTY_ELEMENTS))
+}
+
+/// The `T` that `bytes` begin with, and the number of bytes that it took.
+fn by_serde<T: DeserializeOwned>(bytes: &[u8], bounds: &Bounds) -> direct::Read<T> {
+    // The bounds' own word comes first: on its way up an error may have been reworded by a user's type.
+    seed_decode_from_slice(bounds.seed::<T>(), bytes, CONFIG).map_err(|error| match bounds.refusal() {
+        Some(Refusal::Depth) => DecodeError::TooDeep,
+        Some(Refusal::Elements) => DecodeError::TooManyElements,
+        None => decode_reason(error),
+    })
+}
+
+/// What was read, if it is all that there is.
+fn all_of<T>(bytes: &[u8], read: direct::Read<T>) -> Result<T, DecodeError> {
+    match read {
         Ok((value, used)) if used == bytes.len() => Ok(value),
         Ok((_, used)) => Err(DecodeError::Trailing {
             unused: bytes.len() - used,
         }),
-        // The bounds' own word comes first: on its way up an error may have been reworded by a user's type.
-        Err(error) => Err(match bounds.refusal() {
-            Some(Refusal::Depth) => DecodeError::TooDeep,
-            Some(Refusal::Elements) => DecodeError::TooManyElements,
-            None => decode_reason(error),
-        }),
+        Err(error) => Err(error),
     }
 }
 
@@ -144,16 +219,6 @@ impl fmt::Display for DecodeError {
 }
 
 impl std::error::Error for DecodeError {}
-
-struct Append<'a>(&'a mut Vec<u8>);
-
-impl Writer for Append<'_> {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) -> Result<(), wire::EncodeError> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
-}
 
 fn encode_reason(error: wire::EncodeError) -> String {
     match error {

@@ -23,7 +23,7 @@ impl Wake for Unpark {
 }
 
 /// All that it takes to run a future.
-fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut future = pin!(future);
     loop {

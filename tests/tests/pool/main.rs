@@ -7,6 +7,7 @@ pexec::test_init!();
 
 mod asynchronous;
 mod autopsy;
+mod batches;
 mod callbacks;
 mod cancelling;
 mod chaos;
@@ -19,12 +20,15 @@ mod map;
 mod messages;
 mod nesting;
 mod retry;
+mod rings;
 mod starting;
 mod stopping;
 mod timeouts;
 mod traffic;
+mod transports;
 mod tricky;
 mod waiting;
+mod wakeups;
 
 /// A pool with this many workers that does not wait long for those that do not want to end.
 fn pool(workers: usize) -> pexec::ProcessPool {

@@ -7,6 +7,11 @@ use crate::MISBEHAVE;
 
 /// Starts a supervisor whose first worker plays the part and whose later ones are good, for each part at once.
 fn all_at_once(parts: &[&str], always: bool) -> Vec<(String, Ended)> {
+    all_under("with-impostors", parts, always)
+}
+
+/// Likewise, under the supervisor of this name.
+pub(crate) fn all_under(supervisor: &str, parts: &[&str], always: bool) -> Vec<(String, Ended)> {
     let directory = tempfile::tempdir().expect("a directory");
     let started: Vec<(String, Program)> = parts
         .iter()
@@ -17,10 +22,7 @@ fn all_at_once(parts: &[&str], always: bool) -> Vec<(String, Ended)> {
             if !always {
                 env.push(("MISBEHAVE_ONCE", once.to_str().expect("text")));
             }
-            (
-                (*part).to_owned(),
-                Program::start(MISBEHAVE, &["with-impostors"], &env),
-            )
+            ((*part).to_owned(), Program::start(MISBEHAVE, &[supervisor], &env))
         })
         .collect();
     started

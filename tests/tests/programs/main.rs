@@ -3,6 +3,7 @@
 mod building;
 mod events;
 mod impostors;
+mod ring_impostors;
 mod supervisor_death;
 mod surroundings;
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use pexec_tests::processes;
-use pexec_tests::{LeakSweep, Program, wait_until};
+use pexec_tests::{Gate, LeakSweep, Program, wait_until};
 
 use crate::MISBEHAVE;
 
@@ -120,4 +120,44 @@ fn a_supervisor_that_is_killed_while_its_workers_start_leaves_nothing() {
         program.wait();
         program.assert_nothing_left();
     }
+}
+
+/// A stopped supervisor whose workers wait for it at their rings: two for room, one for a task.
+fn waited_for() -> Program {
+    let gate = Gate::new();
+    let mut program = Program::start(MISBEHAVE, &["on-rings"], &[("MISBEHAVE_GO", &gate.path())]);
+    let line = program.line();
+    let workers: Vec<i32> = line.split(' ').map(|pid| pid.parse().expect("a pid")).collect();
+    gate.wait_for(2);
+    wait_until("the idle worker sleeps", || {
+        processes::waits_in_a_futex(workers[2])
+    });
+    program.signal(Signal::SIGSTOP);
+    wait_until("the supervisor is stopped", || {
+        processes::find(program.pid()).is_some_and(|p| p.state == 'T')
+    });
+    gate.open();
+    wait_until("the others sleep as well", || {
+        workers.iter().all(|&pid| processes::waits_in_a_futex(pid))
+    });
+    program
+}
+
+#[test]
+fn a_supervisor_that_is_killed_while_its_workers_sleep_at_their_rings_leaves_nothing() {
+    let _sweep = LeakSweep::new();
+    let mut program = waited_for();
+    program.signal(Signal::SIGKILL);
+    assert_eq!(program.wait().status.signal(), Some(9));
+    program.assert_nothing_left();
+}
+
+#[test]
+fn workers_that_wait_for_room_go_on_when_their_supervisor_does() {
+    let _sweep = LeakSweep::new();
+    let mut program = waited_for();
+    program.signal(Signal::SIGCONT);
+    let ended = program.wait();
+    assert_eq!(ended.stdout, "Some(8388608)\nSome(8388608)\n", "{}", ended.stderr);
+    program.assert_nothing_left();
 }

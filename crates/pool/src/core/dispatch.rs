@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use super::tasks::{Key, Place};
-use super::workers::{Life, Worker};
+use super::workers::{Life, Sent, Worker};
 use super::{Action, Core, Recall, State};
 
 /// Whose turn it is when tasks come one by one: the worker that got the last, if it is so quick that to wake another
@@ -117,8 +117,9 @@ impl Core {
     fn assign(&mut self, index: usize, key: Key) -> Option<(u16, u32)> {
         let task = self.tasks.get_mut(key as usize)?.as_mut()?;
         task.place = Place::Sent { worker: index as u32 };
+        let divisible = task.policy.as_ref().is_some_and(|p| p.divisible);
         let (id, size, attempt) = (task.id, task.size, task.attempt);
-        Some((self.workers[index].push(key, id, size), attempt))
+        Some((self.workers[index].push(key, id, size, divisible), attempt))
     }
 
     /// The worker got its first task now, and not when the last turn was.
@@ -196,6 +197,16 @@ impl Core {
             let Some((from, worker)) = loaded.max_by_key(|(_, w)| w.live_sent) else {
                 break;
             };
+            if let (1, Some(&Sent { key, cell, .. })) = (worker.live_sent, worker.head()) {
+                self.workers[from].divided_at = now;
+                self.actions.push(Action::Divide {
+                    worker: from,
+                    key,
+                    cell,
+                });
+                idle -= 1;
+                continue;
+            }
             let taken = self.recall_some(from, worker.live_sent / 2, recall);
             if taken.is_empty() {
                 self.workers[from].spares_nothing = true;

@@ -17,6 +17,8 @@ pub(crate) type Key = u32;
 pub(crate) struct Policy {
     pub(crate) timeout: Option<Duration>,
     pub(crate) retry: Option<Retry>,
+    /// It is several items, and may be cut between two of them.
+    pub(crate) divisible: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -119,10 +121,56 @@ impl Core {
         Some((key, placement))
     }
 
-    fn accept(&mut self, id: u64, size: u32, policy: Option<Box<Policy>>) -> Option<Key> {
-        if !self.accepts() {
+    /// Accepts what was cut off a task: in front of the others, and also when nothing new is accepted. `None`: nothing
+    /// more is started.
+    pub(crate) fn submit_rest(&mut self, id: u64, size: u32, policy: Option<Box<Policy>>) -> Option<Key> {
+        if self.state >= State::Stopping {
             return None;
         }
+        let key = self.enter(id, size, policy)?;
+        self.enqueue(key, End::Front);
+        Some(key)
+    }
+
+    /// A divisible task has ended for one of its items, and goes on with the next: in front of the others, uncharged.
+    /// False: nothing more is started.
+    pub(crate) fn resume(&mut self, key: Key) -> bool {
+        if self.state >= State::Stopping {
+            return false;
+        }
+        let Some(task) = self.task_mut(key).filter(|t| t.place == Place::Ended) else {
+            return false;
+        };
+        task.attempt = 1;
+        let timed = task.policy.as_ref().is_some_and(|p| p.timeout.is_some());
+        self.live += 1;
+        self.timed += usize::from(timed);
+        self.enqueue(key, End::Front);
+        true
+    }
+
+    /// A divisible task goes on with this id.
+    pub(crate) fn renumber(&mut self, key: Key, id: u64) {
+        if let Some(task) = self.task_mut(key) {
+            task.id = id;
+        }
+    }
+
+    /// So many more items were answered for than tasks.
+    pub(crate) fn count_items(&mut self, worker: usize, items: u64) {
+        self.counts.done += items;
+        self.workers[worker].tasks_done += items;
+    }
+
+    fn accept(&mut self, id: u64, size: u32, policy: Option<Box<Policy>>) -> Option<Key> {
+        if self.accepts() {
+            self.enter(id, size, policy)
+        } else {
+            None
+        }
+    }
+
+    fn enter(&mut self, id: u64, size: u32, policy: Option<Box<Policy>>) -> Option<Key> {
         let timed = policy.as_ref().is_some_and(|p| p.timeout.is_some());
         let task = Task {
             id,
@@ -264,6 +312,16 @@ impl Core {
             Some(Place::Sent { worker }) => self.end_running(now, worker as usize, key, Why::Killed, recall),
             _ => false,
         }
+    }
+
+    /// The worker that runs this task, and its cell there.
+    pub(crate) fn place_of(&self, key: Key) -> Option<(usize, u16)> {
+        let Place::Sent { worker } = self.task(key)?.place else {
+            return None;
+        };
+        let worker = worker as usize;
+        let head = self.workers[worker].head().filter(|sent| sent.key == key)?;
+        Some((worker, head.cell))
     }
 
     /// The task with this id, if it is the one that this worker runs.

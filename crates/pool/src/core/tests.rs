@@ -3,6 +3,7 @@
 mod books;
 mod cancelling;
 mod deaths;
+mod dividing;
 mod ending;
 mod handout;
 mod process;

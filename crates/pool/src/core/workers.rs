@@ -70,6 +70,7 @@ pub(super) struct Sent {
     pub(super) live: bool,
     /// It has started for certain, although its answer will not be read.
     pub(super) started: bool,
+    pub(super) divisible: bool,
 }
 
 #[derive(Debug)]
@@ -90,6 +91,8 @@ pub(super) struct Worker {
     pub(super) answers: usize,
     /// What it has has been asked for, and has started.
     pub(super) spares_nothing: bool,
+    /// When the task at its head was to be divided last.
+    pub(super) divided_at: Instant,
     /// Nanoseconds that it takes for a task, as it has said last.
     pace: u64,
     pub(super) tasks_done: u64,
@@ -114,6 +117,7 @@ impl Worker {
             window: WINDOW_MIN,
             answers: 0,
             spares_nothing: false,
+            divided_at: now,
             pace: UNKNOWN_PACE,
             tasks_done: 0,
             was_ready: false,
@@ -145,7 +149,7 @@ impl Worker {
         }
     }
 
-    pub(super) fn push(&mut self, key: Key, id: u64, size: u32) -> u16 {
+    pub(super) fn push(&mut self, key: Key, id: u64, size: u32, divisible: bool) -> u16 {
         let cell = self.next_cell;
         self.next_cell = (cell + 1) % WINDOW_MAX as u16;
         self.sent.push_back(Sent {
@@ -154,6 +158,7 @@ impl Worker {
             cell,
             live: true,
             started: false,
+            divisible,
         });
         self.live_sent += 1;
         self.sent_bytes += u64::from(size);
@@ -194,7 +199,12 @@ impl Worker {
 
     /// From when on somebody else may as well have some of what it was sent.
     pub(super) fn spares_from(&self) -> Option<Instant> {
-        if self.live_sent < 2 || self.spares_nothing {
+        if self.spares_nothing {
+            None
+        } else if self.live_sent == 1 && self.head().is_some_and(|head| head.divisible) {
+            // It may not even have come to it.
+            self.head_since.max(self.divided_at).checked_add(PATIENCE)
+        } else if self.live_sent < 2 {
             None
         } else if self.is_quick() {
             self.head_since.checked_add(PATIENCE)

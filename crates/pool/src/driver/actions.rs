@@ -9,7 +9,7 @@ use pexec_proto::codec;
 use pexec_proto::{Context, FunctionRef, HEADER_LEN, Header, Kind};
 
 use super::outbox::Outbox;
-use super::{Driver, Source};
+use super::{Driver, Source, batches};
 use crate::core::{Action, Ending, Key};
 use crate::error::TaskError;
 use crate::future::bytes::Bytes;
@@ -41,6 +41,7 @@ impl Driver {
                 cell,
                 attempt,
             } => self.send(worker, key, cell, attempt, None, left_queue),
+            Action::Divide { worker, key, cell } => self.divide(worker, key, cell),
             Action::Leave { worker } => {
                 if let Some(link) = &mut self.links.0[worker] {
                     link.outbox.push(&Header::control(Kind::Stop, 0).encode());
@@ -108,7 +109,7 @@ impl Driver {
         let (Some(link), Some(task)) = (&mut self.links.0[worker], &self.tasks[key as usize]) else {
             return;
         };
-        let id = task.id().0;
+        let id = task.next_id().0;
         if task.waiting.load(Ordering::Relaxed) {
             *left_queue += usize::from(task.waiting.swap(false, Ordering::Relaxed));
         }
@@ -133,6 +134,12 @@ impl Driver {
             Some((last, bytes)) if std::ptr::eq(*last, call) => *bytes,
             _ => self.function.insert((call, call.reference().encode())).1,
         });
+        self.busy.insert(worker);
+        self.unsent.insert(worker);
+        tracing::trace!(task = id, slot = worker, attempt, "dispatched");
+        if let (Some(batch), Some(function)) = (task.batch(), &function) {
+            return batches::send(&mut link.outbox, batch, function, cell, id);
+        }
         let kept = if argument.is_none() { task.argument() } else { None };
         let (Some(function), Some(argument)) = (function, argument.or(kept.as_ref())) else {
             // A task that is sent has a function, and an argument until it has ended.
@@ -145,9 +152,6 @@ impl Driver {
         head[HEADER_LEN..].copy_from_slice(&function);
         link.outbox.push(&head);
         link.outbox.push_body(argument);
-        self.busy.insert(worker);
-        self.unsent.insert(worker);
-        tracing::trace!(task = id, slot = worker, attempt, "dispatched");
     }
 
     fn signal(&self, worker: usize, signal: Signal) {
@@ -155,9 +159,7 @@ impl Driver {
             // The leader was not reaped, so the group is still this worker's.
             process::kill_group(link.pid, signal);
             if signal == Signal::SIGKILL {
-                link.cells
-                    .groups()
-                    .for_each(|group| process::kill_group(group, signal));
+                link.end_groups();
             }
         }
     }
@@ -183,6 +185,9 @@ impl Driver {
                 }
             };
             tracing::debug!(task = task.id().0, %error, "outcome");
+            if task.batch().is_some() {
+                return self.end_item(key, task, &error);
+            }
             task.complete(Err(Box::new(error)));
         }
         self.core.release(key);
@@ -197,7 +202,16 @@ impl Driver {
                 self.unsent.remove(slot);
                 continue;
             };
-            let left = link.flush().unwrap_or_else(|error| {
+            let flushed = link.flush();
+            if let Err(error) = &flushed
+                && error.kind() == std::io::ErrorKind::InvalidData
+            {
+                // A ring whose marks cannot be.
+                self.fault(slot, now, error.to_string());
+                self.unsent.remove(slot);
+                continue;
+            }
+            let left = flushed.unwrap_or_else(|error| {
                 tracing::debug!(slot, %error, "writing to a worker failed");
                 // What the worker had sent before may still be unread: the next turn reads it, then the end.
                 link.outbox = Outbox::default();

@@ -5,16 +5,19 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use pexec_ipc::cells::Cells;
 use pexec_ipc::socket;
 use pexec_proto::codec;
 use pexec_proto::{FrameError, HandshakeError, Header, Kind, Progress, Refused, Role, Stage, WorkerFailure};
 
+use super::batches::{self, InProgress};
 use super::inbox::{Read, Received};
-use super::link::Link;
+use super::link::{Link, Pace};
 use super::{Driver, Source};
 use crate::autopsy::Panic;
 use crate::core::{Answer, Core, ResultKind};
 use crate::error::{Side, TaskError};
+use crate::future::batch::Results;
 use crate::future::slot::{Slot, Value};
 
 /// A report of a failure has room to say what happened, however small a pool's messages may be.
@@ -75,7 +78,8 @@ impl Driver {
                 self.read_from(slot, now);
                 // Of few tasks the pace means little, and to look at it costs more than one.
                 if self.outcomes() - before >= 8
-                    && let Some(pace) = self.links.0[slot].as_mut().and_then(Link::pace)
+                    && let Some(link) = &mut self.links.0[slot]
+                    && let Some(pace) = link.pace.of(&link.cells)
                 {
                     self.core.set_pace(slot, pace);
                 }
@@ -103,8 +107,8 @@ impl Driver {
                 self.hang_up(slot, now);
             }
             Ok(_) => {
-                let fault = Fault("it sent bytes through its socket, where none are due".to_owned());
-                self.fault(slot, now, fault);
+                let what = "it sent bytes through its socket, where none are due".to_owned();
+                self.fault(slot, now, what);
             }
         }
     }
@@ -122,7 +126,7 @@ impl Driver {
         }
     }
 
-    fn fault(&mut self, slot: usize, now: Instant, Fault(what): Fault) {
+    pub(super) fn fault(&mut self, slot: usize, now: Instant, what: String) {
         if let Some(link) = &mut self.links.0[slot] {
             tracing::warn!(slot, pid = link.pid, fault = %what, "worker broke the protocol");
             link.hang_up(&self.shared.watch);
@@ -152,6 +156,9 @@ impl Driver {
         let Link {
             inbox,
             rings,
+            batch,
+            cells,
+            pace,
             socket,
             stage,
             handshake,
@@ -167,6 +174,9 @@ impl Driver {
             core: &mut self.core,
             tasks: &mut self.tasks,
             stage,
+            batch,
+            cells,
+            pace,
             max_message: self.shared.max_message,
         };
         let launch = &self.launch;
@@ -246,7 +256,7 @@ impl Driver {
         match read {
             Ok(Read::Some) => return Reading::Some,
             Ok(Read::End) => self.hang_up(slot, now),
-            Err(fault) => self.fault(slot, now, fault),
+            Err(Fault(what)) => self.fault(slot, now, what),
         }
         Reading::End
     }
@@ -267,6 +277,9 @@ struct Reader<'a> {
     core: &'a mut Core,
     tasks: &'a mut Vec<Option<Arc<Slot>>>,
     stage: &'a mut Stage,
+    batch: &'a mut Option<Box<InProgress>>,
+    cells: &'a Cells,
+    pace: &'a mut Pace,
     max_message: u64,
 }
 
@@ -279,15 +292,25 @@ impl Reader<'_> {
                 }
                 *self.stage = Stage::Serving;
             }
+            Kind::Value if self.is_item(&header) => {
+                self.item(&header, |results| results.push(body.bytes()))?;
+            }
             Kind::Value => self.answer(header, ResultKind::Value, |_| Ok(Value::Encoded(body.keep())))?,
             Kind::Failure => {
                 let failure: WorkerFailure = codec::decode(body.bytes())
                     .map_err(|e| Fault(format!("its report of a failure cannot be decoded: {e}")))?;
+                if self.is_item(&header) {
+                    let error = Box::new(task_error(failure, self.max_message));
+                    return self.item(&header, |results| results.push_error(error));
+                }
                 let kind = match failure {
                     WorkerFailure::Panicked(_) => ResultKind::Panicked,
                     _ => ResultKind::Failed,
                 };
                 self.answer(header, kind, |max| Err(Box::new(task_error(failure, max))))?;
+            }
+            Kind::Skipped if self.batch.as_ref().is_some_and(|b| b.is(&header)) => {
+                self.end_batch(&header, true)?;
             }
             Kind::Skipped => {
                 if !self.core.skipped(self.now, self.slot, header.cell, header.task) {
@@ -318,6 +341,7 @@ impl Reader<'_> {
             | Kind::Setup
             | Kind::Refused
             | Kind::Call
+            | Kind::Batch
             | Kind::Context
             | Kind::Stop => {
                 return Err(Fault(format!(
@@ -327,6 +351,57 @@ impl Reader<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether it is an answer to one item of several.
+    #[inline]
+    fn is_item(&mut self, header: &Header) -> bool {
+        if let Some(batch) = &*self.batch {
+            return batch.is(header);
+        }
+        let Some(slot) = self.running(header.task) else {
+            return false;
+        };
+        let Some(batch) = slot.batch() else { return false };
+        let progress = Box::new(InProgress::new(*header, slot, batch));
+        *self.batch = Some(progress);
+        true
+    }
+
+    /// The next item's answer is here.
+    #[inline]
+    fn item(&mut self, header: &Header, put: impl FnOnce(&mut Results)) -> Result<(), Fault> {
+        let Some(batch) = &mut *self.batch else {
+            return Ok(());
+        };
+        if !batch.expects_more() {
+            return Err(Fault(format!(
+                "it answered for more items of task {} than it has",
+                header.task
+            )));
+        }
+        put(&mut batch.results);
+        if batch.is_complete(false) {
+            self.end_batch(header, false)?;
+        }
+        Ok(())
+    }
+
+    fn end_batch(&mut self, header: &Header, passed_over: bool) -> Result<(), Fault> {
+        let complete = self.batch.as_ref().is_some_and(|b| b.is_complete(passed_over));
+        if let Some(mut progress) = self.batch.take().filter(|_| complete) {
+            progress.results.pace = self.pace.of(self.cells);
+            if let Some(pace) = progress.results.pace {
+                self.core.set_pace(self.slot, pace);
+            }
+            if batches::complete(self.core, self.tasks, self.slot, *progress, self.now) {
+                return Ok(());
+            }
+        }
+        Err(Fault(format!(
+            "it passed over items of task {} that were not taken back",
+            header.task
+        )))
     }
 
     /// What the worker runs, if it is this task.

@@ -54,12 +54,14 @@ impl Driver {
         let Some(link) = &self.links.0[slot] else { return };
         // The zombie keeps its number, and so its group's, from being given to a stranger: signal first, reap then.
         process::kill_group(link.pid, Signal::SIGKILL);
-        link.cells
-            .groups()
-            .for_each(|group| process::kill_group(group, Signal::SIGKILL));
+        link.end_groups();
         // Answers that were complete before the end count. Whoever could still write is dead by now, and a flood is
-        // bounded by what its socket holds.
+        // bounded by what its ring or socket holds.
         while self.read_from(slot, now) == Reading::Some && self.has_input(slot) {}
+        let named = self.links.0[slot]
+            .as_ref()
+            .map_or(0, |link| link.cells.running().0);
+        let running = self.save_batch(slot, (named != 0).then_some(named), now);
         let Some(mut link) = self.links.0[slot].take() else {
             return;
         };
@@ -69,13 +71,9 @@ impl Driver {
         self.unsent.remove(slot);
         link.stderr.read_rest(&mut self.terminal, &self.shared.watch);
         let remains = Remains::of(&link);
-        let (running, _) = link.cells.running();
         let reason = remains.reason();
         tracing::debug!(pool = %self.shared.name, slot, pid = link.pid, %reason, "worker ended");
-        let departure = Departure {
-            running: (running != 0).then_some(running),
-            reason,
-        };
+        let departure = Departure { running, reason };
         self.remains[slot] = Some(remains);
         self.core.departed(now, slot, &departure, &mut self.links);
         // At once, while what is known of this slot is about this worker.

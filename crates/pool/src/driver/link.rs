@@ -4,12 +4,15 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
+use nix::sys::signal::Signal;
 use pexec_ipc::cells::Cells;
+use pexec_ipc::process;
 use pexec_ipc::ring::{Reader, Writer};
 use pexec_ipc::socket;
 use pexec_ipc::wake::Wake;
 use pexec_proto::{Handshake, Stage};
 
+use super::batches::InProgress;
 use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::stderr::Stderr;
@@ -23,6 +26,21 @@ pub(super) struct Rings {
     pub(super) _bell: Wake,
 }
 
+/// What a worker has said last of how many tasks it has served, and in how many nanoseconds.
+#[derive(Default)]
+pub(super) struct Pace(u64, u64);
+
+impl Pace {
+    /// Nanoseconds a task, of those that it has served since this was asked last.
+    pub(super) fn of(&mut self, cells: &Cells) -> Option<u64> {
+        let (served, spent) = cells.pace();
+        let tasks = served.wrapping_sub(self.0);
+        let time = spent.wrapping_sub(self.1);
+        *self = Pace(served, spent);
+        time.checked_div(tasks)
+    }
+}
+
 pub(super) struct Link {
     pub(super) pid: i32,
     pub(super) pidfd: OwnedFd,
@@ -30,8 +48,9 @@ pub(super) struct Link {
     /// Its end is the worker's end; a byte makes the worker look for a stop request.
     pub(super) lifeline: OwnedFd,
     pub(super) cells: Cells,
-    /// What it has said last of how many tasks it has served, and in how many nanoseconds.
-    pub(super) pace: (u64, u64),
+    pub(super) pace: Pace,
+    /// The batch that it answers.
+    pub(super) batch: Option<Box<InProgress>>,
     /// `None`: everything goes through the socket.
     pub(super) rings: Option<Rings>,
     pub(super) stage: Stage,
@@ -61,13 +80,13 @@ impl Link {
         !self.hung_up && self.rings.as_ref().is_some_and(|rings| rings.answers.has_news())
     }
 
-    /// Nanoseconds a task, of those that it has served since this was asked last.
-    pub(super) fn pace(&mut self) -> Option<u64> {
-        let (served, spent) = self.cells.pace();
-        let tasks = served.wrapping_sub(self.pace.0);
-        let time = spent.wrapping_sub(self.pace.1);
-        self.pace = (served, spent);
-        time.checked_div(tasks)
+    /// Kills the groups that the worker has registered. Its page may name any: our own is not for it to end.
+    pub(super) fn end_groups(&self) {
+        let own = nix::unistd::getpgrp().as_raw();
+        self.cells
+            .groups()
+            .filter(|&group| group != own)
+            .for_each(|group| process::kill_group(group, Signal::SIGKILL));
     }
 
     /// What waits to be written has more room by now.

@@ -16,7 +16,7 @@ use pexec_proto::handshake::MAX_HANDSHAKE_BODY;
 use pexec_proto::{BuildId, Handshake, Hello, Key, Setup, Stage};
 
 use super::inbox::Inbox;
-use super::link::{Link, Rings};
+use super::link::{Link, Pace, Rings};
 use super::outbox::Outbox;
 use super::stderr::Stderr;
 use super::watch::{Source, Watch};
@@ -118,7 +118,8 @@ impl Launch {
             socket: ours,
             lifeline: lifeline.into(),
             cells: Cells::new(Arc::clone(&segment)),
-            pace: (0, 0),
+            pace: Pace::default(),
+            batch: None,
             rings: bell.map(|bell| Rings {
                 calls: Writer::new(Arc::clone(&segment), Direction::Calls),
                 answers: Reader::new(segment, Direction::Answers),

@@ -22,7 +22,7 @@ pub(crate) fn run(shared: &Arc<Shared>, driver: Driver) {
     tracing::debug!(pool = %shared.name, "pool closed");
     let (late, refusal) = shared.finish();
     for task in late.tasks {
-        task.slot.complete(Err(Box::new(refusal.error())));
+        task.slot.fail(refusal.error());
     }
 }
 
@@ -30,6 +30,8 @@ fn turn_until_closed(shared: &Arc<Shared>, driver: Driver) {
     shared.lead.introduce();
     shared.seat().insert(driver).begin(Instant::now());
     let mut ready = Vec::new();
+    // Whether something has ended in a turn while others led.
+    let mut news = false;
     loop {
         let mut seat = shared.seat();
         let Some(driver) = seat.as_mut() else { return };
@@ -39,19 +41,19 @@ fn turn_until_closed(shared: &Arc<Shared>, driver: Driver) {
             return *seat = None;
         }
         ready.clear();
-        if !shared.lead.is_pools() {
-            let news = driver.outcomes() != before;
+        let Some(lead) = shared.lead.pools() else {
+            news |= driver.outcomes() != before;
             // A caller that sleeps on the watch counts on the bells, which this turn has silenced.
             if shared.lead.is_callers() && driver.listen() {
                 continue;
             }
             drop(seat);
-            shared.make_way(news, &mut ready);
+            shared.make_way(std::mem::take(&mut news), &mut ready);
             continue;
-        }
+        };
         if let Some(timer) = driver.rest() {
             drop(seat);
-            shared.sleep(timer, &mut ready);
+            shared.sleep(lead, timer, &mut ready);
             if let Some(driver) = shared.seat().as_mut() {
                 driver.woke();
             }

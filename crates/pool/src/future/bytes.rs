@@ -35,6 +35,16 @@ impl Bytes {
     }
 }
 
+impl Bytes {
+    /// The bytes as a vector; copied only if they are short or shared.
+    pub(crate) fn into_vec(self) -> Vec<u8> {
+        match self {
+            Bytes::Short(len, bytes) => bytes[..usize::from(len)].to_vec(),
+            Bytes::Long(bytes) => Arc::unwrap_or_clone(bytes),
+        }
+    }
+}
+
 impl From<Vec<u8>> for Bytes {
     fn from(bytes: Vec<u8>) -> Bytes {
         Bytes::short(&bytes).unwrap_or_else(|| Bytes::Long(Arc::new(bytes)))
@@ -52,6 +62,7 @@ mod tests {
             for kept in [Bytes::copy(&bytes), Bytes::from(bytes.clone())] {
                 assert_eq!(kept.as_slice(), bytes);
                 assert_eq!(matches!(kept, Bytes::Short(..)), n <= SHORT);
+                assert_eq!(kept.into_vec(), bytes);
             }
         }
     }

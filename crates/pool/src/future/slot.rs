@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use super::batch::Batch;
 use super::bytes::Bytes;
 use crate::error::TaskError;
 use crate::function::Descriptor;
@@ -26,6 +27,8 @@ pub(crate) enum Value {
     Encoded(Bytes),
     /// The value itself, from this process.
     Local(Box<dyn Any + Send>),
+    /// Each item's, in the slot's batch.
+    Batch,
 }
 
 /// The end of a task; errors are boxed because millions of slots wait and few fail.
@@ -59,9 +62,12 @@ pub(crate) trait Control: Send + Sync {
 pub(crate) type Controller = Arc<Box<dyn Control>>;
 
 /// What only some tasks have.
+#[derive(Default)]
 pub(crate) struct Extra {
     pub(crate) label: Option<Box<str>>,
     pub(crate) on_emit: Option<EmitFn>,
+    /// It is several items of a map.
+    pub(crate) batch: Option<Batch>,
 }
 
 type Callback = Box<dyn FnOnce(&Outcome) + Send>;
@@ -130,6 +136,27 @@ impl Slot {
         Slot::build(id, control, extra, None, Body::Empty)
     }
 
+    /// The rest of a batch that was cut.
+    pub(crate) fn with_rest(of: &Slot, rest: Batch) -> Option<Arc<Slot>> {
+        let kept = of.batch().map_or(0, |batch| batch.done() + batch.left());
+        let id = TaskId(of.id.0 + u64::from(kept));
+        Some(Slot::with_batch(id, Arc::clone(&of.control), of.call?, rest))
+    }
+
+    /// Several items for another process.
+    pub(crate) fn with_batch(
+        id: TaskId,
+        control: Controller,
+        call: &'static Descriptor,
+        batch: Batch,
+    ) -> Arc<Slot> {
+        let extra = Extra {
+            batch: Some(batch),
+            ..Extra::default()
+        };
+        Slot::build(id, control, Some(Box::new(extra)), Some(call), Body::Empty)
+    }
+
     /// A task for another process.
     pub(crate) fn with_call(
         id: TaskId,
@@ -172,11 +199,23 @@ impl Slot {
         self.extra.as_ref()?.label.as_deref()
     }
 
+    /// The id of the task that is next: of a batch, each item has its own, and its first is the slot's.
+    pub(crate) fn next_id(&self) -> TaskId {
+        match self.batch() {
+            Some(batch) => TaskId(self.id.0 + u64::from(batch.done())),
+            None => self.id,
+        }
+    }
+
+    pub(crate) fn batch(&self) -> Option<&Batch> {
+        self.extra.as_ref()?.batch.as_ref()
+    }
+
     /// The task as people know it.
     pub(crate) fn name(&self) -> String {
         match self.label() {
             Some(label) => format!("{} ({label})", self.id),
-            None => self.id.to_string(),
+            None => self.next_id().to_string(),
         }
     }
 
@@ -231,6 +270,7 @@ impl Slot {
         let body = match end {
             Ok(Value::Encoded(bytes)) => Body::Bytes(bytes),
             Ok(Value::Local(value)) => Body::Local(value),
+            Ok(Value::Batch) => Body::Empty,
             Err(error) => Body::Failed(error),
         };
         let (waiters, argument) = {
@@ -246,6 +286,17 @@ impl Slot {
         drop(argument);
         for_each_waiter(self, waiters);
         true
+    }
+
+    /// It has this error as its outcome, or each of its items that has none.
+    pub(crate) fn fail(&self, error: TaskError) -> bool {
+        match self.batch() {
+            Some(batch) => {
+                batch.fail(u32::MAX, &error);
+                self.complete(Ok(Value::Batch))
+            }
+            None => self.complete(Err(Box::new(error))),
+        }
     }
 
     /// The outcome as callbacks see it; meaningful once done.
@@ -287,8 +338,7 @@ impl Slot {
                 state.body = Body::Failed(error.clone());
                 Some(Err(error))
             }
-            // A slot that is done has an end until it is taken.
-            Body::Empty => None,
+            Body::Empty => Some(Ok(Value::Batch)),
         }
     }
 
@@ -347,6 +397,21 @@ impl Slot {
     pub(crate) fn notify_at_end(&self, notify: &Arc<dyn Notify>, index: usize) {
         if !self.register(|waiters| waiters.push(Waiter::Notify(Arc::clone(notify), index))) {
             notify.notify(index);
+        }
+    }
+
+    /// Has those who are told of this batch's end be told of its rest's too, by the number of its first item.
+    pub(crate) fn tell_of_rest(&self, rest: &Slot, kept: usize) {
+        let mut told = Vec::new();
+        if let Some(waiters) = self.lock().waiters() {
+            for waiter in waiters {
+                if let Waiter::Notify(notify, index) = waiter {
+                    told.push((Arc::clone(notify), *index + kept));
+                }
+            }
+        }
+        for (notify, index) in told {
+            rest.notify_at_end(&notify, index);
         }
     }
 

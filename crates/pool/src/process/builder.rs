@@ -11,8 +11,8 @@ use pexec_ipc::process::EnvChange;
 use pexec_proto::FunctionRef;
 use pexec_proto::codec;
 
-use super::ProcessPool;
 use super::shared::Shared;
+use super::{LEAST_MESSAGE, ProcessPool};
 use crate::core::{Config, Retry};
 use crate::driver::{Driver, Launch, thread};
 use crate::entry::{MAX_DEPTH, is_initialized};
@@ -253,6 +253,10 @@ impl ProcessPoolBuilder {
             controller: shared.controller(),
             shared,
             workers,
+            batches: self.task_timeout.is_none()
+                && self.retry.is_none()
+                && self.queue_capacity.is_none()
+                && max_message >= LEAST_MESSAGE,
             task_timeout: self.task_timeout,
             retry: self.retry,
         };

@@ -28,6 +28,10 @@ const TICK: Duration = Duration::from_millis(1);
 /// one lead for a tick, knows that it will be called.
 pub(super) const SHORT: Duration = Duration::from_micros(300);
 
+/// A lead of the pool's thread.
+#[derive(Clone, Copy)]
+pub(crate) struct PoolsLead(u64);
+
 #[derive(Default)]
 pub(crate) struct Lead {
     /// The kind in the low bits; above it the number of the lead, so that two leads are never mistaken for one.
@@ -151,8 +155,16 @@ impl Lead {
         self.state.load(Ordering::SeqCst) & KIND == CALLER
     }
 
-    pub(crate) fn is_pools(&self) -> bool {
-        self.state.load(Ordering::SeqCst) & KIND == POOL
+    /// Pool's thread, in the driver's seat: its own lead, if it has it.
+    pub(crate) fn pools(&self) -> Option<PoolsLead> {
+        let state = self.state.load(Ordering::SeqCst);
+        (state & KIND == POOL).then_some(PoolsLead(state))
+    }
+
+    /// Whether that is still the lead. One that others have had and given back meanwhile is another one: what was made
+    /// ready for sleeping in it, they have undone.
+    pub(super) fn is_still(&self, lead: PoolsLead) -> bool {
+        self.state.load(Ordering::SeqCst) == lead.0
     }
 
     /// Pool's thread: returns once it leads, and every moment while others come and go.

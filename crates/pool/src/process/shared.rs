@@ -2,12 +2,12 @@
 //! get it.
 //!
 //! Whoever submits takes the seat if it is free and hands the task to a worker; otherwise the task waits in the
-//! queue for whoever has the seat. The one who leaves the seat looks at the queue once more, and the one who
-//! pushes looks at the sleeper after it has pushed (both with sequential consistency), so no command waits for
-//! the next one.
+//! queue for whoever has the seat. The one who pushes tries the seat again after it has pushed, and the one who
+//! leaves the seat looks at the queue once more, both with a full fence in between: one of them sees the other. A
+//! command wakes whoever sleeps, likewise. So nothing waits for the next thing to come.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use pexec_ipc::cells::{Cells, Stage};
 use pexec_ipc::wake::Wake;
 
 use super::info::{PoolStats, WorkerInfo};
-use super::lead::{self, Lead};
+use super::lead::{self, Lead, PoolsLead};
 use crate::callbacks::Callbacks;
 use crate::core::Policy;
 use crate::driver::{Driver, Source, Watch};
@@ -29,6 +29,8 @@ pub(crate) struct NewTask {
     pub(crate) slot: Arc<Slot>,
     /// The same that the slot keeps, at hand.
     pub(crate) argument: Bytes,
+    /// How many bytes it has to send.
+    pub(crate) size: usize,
     pub(crate) policy: Option<Box<Policy>>,
 }
 
@@ -110,8 +112,10 @@ const ASLEEP: u8 = 1;
 const CALLED: u8 = 2;
 
 impl Sleeper {
-    /// Wakes it if it sleeps. Whatever is to be seen by it was stored before, with sequential consistency.
+    /// Wakes it if it sleeps. Either it sees what was stored before this, or it is seen to sleep: it looks once more after
+    /// it has said so, and both have a full fence in between.
     fn wake(&self, flag: &Wake) {
+        fence(Ordering::SeqCst);
         let called = || {
             self.0
                 .compare_exchange(ASLEEP, CALLED, Ordering::SeqCst, Ordering::SeqCst)
@@ -201,6 +205,7 @@ impl Shared {
                     (Some(Some(placed)), _) => {
                         self.follow_up(placed);
                         // Others may have pushed while this thread had the seat.
+                        fence(Ordering::SeqCst);
                         self.serve_pushed();
                         return Pushed::Yes;
                     }
@@ -232,6 +237,7 @@ impl Shared {
         queue.pushed.tasks.push(task);
         drop(queue);
         self.pending.store(true, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
         self.serve_pushed();
         Pushed::Yes
     }
@@ -240,7 +246,10 @@ impl Shared {
     fn serve_pushed(&self) {
         while self.has_commands() {
             match self.in_the_seat(Driver::submit_pushed) {
-                Some(placed) => self.follow_up(placed),
+                Some(placed) => {
+                    self.follow_up(placed);
+                    fence(Ordering::SeqCst);
+                }
                 None => return,
             }
         }
@@ -335,20 +344,20 @@ impl Shared {
         self.pending.load(Ordering::SeqCst)
     }
 
-    /// Pool's thread: sleeps on the watch until something happens, unless something was pushed or it does not lead.
-    pub(crate) fn sleep(&self, until: Option<Instant>, ready: &mut Vec<Source>) {
+    /// Pool's thread: sleeps on the watch until something happens, unless something was pushed or its lead has ended.
+    pub(crate) fn sleep(&self, lead: PoolsLead, until: Option<Instant>, ready: &mut Vec<Source>) {
         self.pool.sleep(
             &self.watch.wake_pool,
-            || self.lead.is_pools() && !self.has_commands(),
+            || self.lead.is_still(lead) && !self.has_commands(),
             || self.wait(until, ready),
         );
     }
 
-    /// The caller that leads: likewise.
-    fn sleep_as_caller(&self, until: Option<Instant>, ready: &mut Vec<Source>) {
+    /// The caller that leads: likewise, unless what it waits for is done.
+    fn sleep_as_caller(&self, done: &dyn Fn() -> bool, until: Option<Instant>, ready: &mut Vec<Source>) {
         self.caller.sleep(
             &self.watch.wake_caller,
-            || !self.has_commands(),
+            || !self.has_commands() && !done(),
             || self.wait(until, ready),
         );
     }
@@ -405,7 +414,7 @@ impl Shared {
             ready.clear();
             if let Some(timer) = driver.rest() {
                 drop(seat);
-                self.sleep_as_caller([timer, until].into_iter().flatten().min(), &mut ready);
+                self.sleep_as_caller(done, [timer, until].into_iter().flatten().min(), &mut ready);
                 seat = self.seat();
                 if let Some(driver) = seat.as_mut() {
                     driver.woke();

@@ -33,13 +33,17 @@ struct Answers {
 }
 
 impl Answers {
-    fn send(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    fn send(&mut self, mut bytes: &[u8], more_follow: bool) -> io::Result<()> {
         loop {
             let written = self.ring.write(bytes)?;
+            bytes = &bytes[written..];
+            if bytes.is_empty() && more_follow {
+                self.ring.show();
+                return Ok(());
+            }
             if self.ring.publish() {
                 self.bell.ring();
             }
-            bytes = &bytes[written..];
             if bytes.is_empty() {
                 return Ok(());
             }
@@ -59,10 +63,15 @@ impl Sender {
     }
 
     /// Sends bytes that are whole frames.
-    pub(super) fn send(&self, mut bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        self.send_of_many(bytes, false)
+    }
+
+    /// Likewise; where more follow very soon, the supervisor can see these, and is woken for the last.
+    pub(super) fn send_of_many(&self, mut bytes: &[u8], more_follow: bool) -> io::Result<()> {
         let mut out = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(answers) = &mut out.ring {
-            return answers.send(bytes);
+            return answers.send(bytes, more_follow);
         }
         while !bytes.is_empty() {
             let sent = socket::send(&out.socket, &[IoSlice::new(bytes)])?;
@@ -116,12 +125,19 @@ struct Pace {
     served: u64,
 }
 
+impl Pace {
+    fn tell(&mut self) {
+        let now = Instant::now();
+        self.spent += now.saturating_duration_since(self.since);
+        self.since = now;
+        self.cells.set_pace(self.served, self.spent.as_nanos() as u64);
+    }
+}
+
 impl Calls {
     /// Waits for bytes and takes some.
     fn receive(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let pace = &mut self.pace;
-        pace.spent += pace.since.elapsed();
-        pace.cells.set_pace(pace.served, pace.spent.as_nanos() as u64);
+        self.pace.tell();
         let got = self.wait(into);
         self.pace.since = Instant::now();
         got
@@ -183,6 +199,14 @@ impl Receiver {
     pub(super) fn served(&mut self) {
         if let Some(calls) = &mut self.ring {
             calls.pace.served += 1;
+        }
+    }
+
+    /// So many items of a batch have been served.
+    pub(super) fn served_batch(&mut self, items: u32) {
+        if let Some(calls) = &mut self.ring {
+            calls.pace.served += u64::from(items);
+            calls.pace.tell();
         }
     }
 

@@ -11,7 +11,8 @@ use pexec_proto::{FunctionRef, HEADER_LEN, Header, Kind, PanicInfo, Refused, Wor
 use super::channel::Receiver;
 use super::current::{self, Details, Identity};
 use super::startup::{self, Started};
-use crate::function::{Descriptor, Stages, ThunkError};
+use crate::function::{Descriptor, Resolver, Stages, ThunkError};
+use crate::future::batch::split_item;
 use crate::panics;
 
 /// Serves until told to leave, and ends the process.
@@ -49,6 +50,7 @@ fn run(started: Started) -> io::Result<()> {
         let header = receiver.header(limit)?;
         match header.kind {
             Kind::Call => call(me, &mut receiver, header, details.take(), &mut large, &mut answer)?,
+            Kind::Batch => batch(me, &mut receiver, header, &mut large, &mut answer)?,
             Kind::Context => {
                 let body = receiver.body(header.len as usize, &mut large)?;
                 details = Some(decode_details(body)?);
@@ -105,13 +107,63 @@ fn call(
         return me.sender.send_frame(Kind::Skipped, header.cell, header.task, &[]);
     }
     current::begin(header.task, details);
-    answer.give(me, header, body)?;
+    let (task, arg) = match FunctionRef::split(body) {
+        Some((function, arg)) => (answer.functions.resolve(function), arg),
+        None => (Err("the call is cut off".to_owned()), body),
+    };
+    answer.give(me, header, &task, arg, false)?;
     current::end();
     // What the task printed is seen now, not when a later task fills the buffer.
     let _ = io::stdout().flush();
     // Until here the destructors of the result and a terminal that is stopped have kept this worker busy.
     me.cells.set_idle();
     receiver.served();
+    answer.shrink();
+    shrink(large);
+    Ok(())
+}
+
+/// Runs a function on each of several items, and answers each as soon as it is done: what is answered counts even if
+/// the next one ends this process.
+fn batch(
+    me: &'static Identity,
+    receiver: &mut Receiver,
+    header: Header,
+    large: &mut Vec<u8>,
+    answer: &mut Answer,
+) -> io::Result<()> {
+    let id = header.task;
+    me.cells.set_running(id, Stage::Receiving);
+    let body = receiver.body(header.len as usize, large)?;
+    let cut_off = || io::Error::new(io::ErrorKind::InvalidData, "a batch is cut off");
+    let (function, mut items) = FunctionRef::split(body).ok_or_else(cut_off)?;
+    let task = answer.functions.resolve(function);
+    let mut started = 0;
+    let mut passed_over = false;
+    while let Some((item, rest)) = split_item(items) {
+        let mine = if started == 0 {
+            me.cells.start(header.cell)
+        } else {
+            me.cells.set_running(id, Stage::Decoding);
+            me.cells.start_next(header.cell, started)
+        };
+        if !mine {
+            passed_over = true;
+            break;
+        }
+        current::begin(id + u64::from(started), None);
+        started += 1;
+        answer.give(me, header, &task, item, !rest.is_empty())?;
+        items = rest;
+    }
+    current::end();
+    let _ = io::stdout().flush();
+    if passed_over {
+        me.sender
+            .send_frame(Kind::Skipped, header.cell, header.task, &[])?;
+    }
+    me.cells.set_idle();
+    receiver.served_batch(started);
     answer.shrink();
     shrink(large);
     Ok(())
@@ -125,16 +177,19 @@ fn shrink(buffer: &mut Vec<u8>) {
     }
 }
 
-/// One answer's frame; the buffer is used again.
+/// One answer's frame, whose buffer is used again, and the function that the last one was of.
 #[derive(Default)]
 struct Answer {
     frame: Vec<u8>,
+    functions: Resolver,
 }
 
 /// Notes how far a task is, and sends its value as soon as there is one.
 struct Progress<'a> {
     me: &'a Identity,
     call: Header,
+    /// More answers follow very soon.
+    more_follow: bool,
     /// How the value fared: not there yet, too large, or sent (or not).
     value: Option<Result<io::Result<()>, u64>>,
 }
@@ -152,7 +207,7 @@ impl Stages for Progress<'_> {
         let size = (frame.len() - HEADER_LEN) as u64;
         let fits = size <= self.me.max_message;
         self.value = Some(if fits {
-            Ok(send(self.me, Kind::Value, self.call, frame))
+            Ok(send(self.me, Kind::Value, self.call, frame, self.more_follow))
         } else {
             Err(size)
         });
@@ -160,36 +215,42 @@ impl Stages for Progress<'_> {
 }
 
 /// Sends the answer whose body `frame` holds behind room for a header. From then on no task runs here.
-fn send(me: &Identity, kind: Kind, call: Header, frame: &mut [u8]) -> io::Result<()> {
+fn send(me: &Identity, kind: Kind, call: Header, frame: &mut [u8], more_follow: bool) -> io::Result<()> {
     let len = (frame.len() - HEADER_LEN) as u32;
     frame[..HEADER_LEN].copy_from_slice(&Header::task(kind, len, call.cell, call.task).encode());
     me.cells.set_stage(Stage::Sending);
-    me.sender.send(frame)?;
+    me.sender.send_of_many(frame, more_follow)?;
     me.cells.set_answered();
     Ok(())
 }
 
 impl Answer {
-    /// Runs the call and sends its answer.
-    fn give(&mut self, me: &Identity, call: Header, body: &[u8]) -> io::Result<()> {
+    /// Runs a task on its argument and sends the answer. `more_follow`: others will, very soon.
+    fn give(
+        &mut self,
+        me: &Identity,
+        call: Header,
+        task: &Result<&'static Descriptor, String>,
+        arg: &[u8],
+        more_follow: bool,
+    ) -> io::Result<()> {
         self.frame.clear();
         self.frame.resize(HEADER_LEN, 0);
         me.cells.set_stage(Stage::Decoding);
         let mut progress = Progress {
             me,
             call,
+            more_follow,
             value: None,
         };
-        let result = panics::catch(|| match FunctionRef::split(body) {
-            None => Err(WorkerFailure::UnknownFunction("the call is cut off".to_owned())),
-            Some((function, arg)) => {
-                let task = Descriptor::resolve(function).map_err(WorkerFailure::UnknownFunction)?;
-                task.run(arg, &mut self.frame, &mut progress)
-                    .map_err(|e| match e {
-                        ThunkError::Decode(why) => WorkerFailure::Decode(why),
-                        ThunkError::Encode(why) => WorkerFailure::Encode(why),
-                    })
-            }
+        let result = panics::catch(|| match task {
+            Err(why) => Err(WorkerFailure::UnknownFunction(why.clone())),
+            Ok(task) => task
+                .run(arg, &mut self.frame, &mut progress)
+                .map_err(|e| match e {
+                    ThunkError::Decode(why) => WorkerFailure::Decode(why),
+                    ThunkError::Encode(why) => WorkerFailure::Encode(why),
+                }),
         });
         let failure = match (progress.value, result) {
             (Some(Ok(sent)), result) => {
@@ -216,7 +277,7 @@ impl Answer {
         };
         self.frame.truncate(HEADER_LEN);
         codec::encode(&failure, &mut self.frame).map_err(io::Error::other)?;
-        send(me, Kind::Failure, call, &mut self.frame)
+        send(me, Kind::Failure, call, &mut self.frame, more_follow)
     }
 
     fn shrink(&mut self) {

@@ -18,6 +18,8 @@ use serde::de::{
     Visitor,
 };
 
+use super::byte_vec;
+
 /// Which bound was met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
@@ -182,6 +184,11 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Bounded<'_, D> {
 
     #[inline]
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        // Its length is compared with the input, and its elements are a byte each: there is nothing to count.
+        if byte_vec::is_wanted_by::<V>() {
+            let visitor = byte_vec::Slice(self.inside(visitor)?.inner);
+            return self.inner.deserialize_bytes(visitor);
+        }
         let visitor = Counted(self.inside(visitor)?);
         self.inner.deserialize_seq(visitor)
     }

@@ -32,11 +32,15 @@ pub enum Kind {
     Context = 13,
     /// How far the running task says it is: a share as eight bytes of an f64, then a text. The last one counts.
     Progress = 14,
+    /// Run this on each of several items: a [`FunctionRef`](crate::FunctionRef), then for each item its length (u32) and
+    /// codec bytes. Answered item by item, in order, each with a `Value` or a `Failure`; a `Skipped` takes the place of
+    /// those that were taken back.
+    Batch = 15,
 }
 
 impl Kind {
     /// Every kind, in the order of its byte.
-    pub const ALL: [Kind; 14] = [
+    pub const ALL: [Kind; 15] = [
         Kind::Hello,
         Kind::Proof,
         Kind::Setup,
@@ -51,6 +55,7 @@ impl Kind {
         Kind::Leaving,
         Kind::Context,
         Kind::Progress,
+        Kind::Batch,
     ];
 
     /// The kind with this byte.
@@ -72,7 +77,7 @@ impl Kind {
     pub const fn direction(self) -> Direction {
         match self {
             Kind::Hello | Kind::Proof => Direction::Both,
-            Kind::Setup | Kind::Call | Kind::Context | Kind::Stop => Direction::ToWorker,
+            Kind::Setup | Kind::Call | Kind::Context | Kind::Batch | Kind::Stop => Direction::ToWorker,
             Kind::Ready
             | Kind::Refused
             | Kind::Value
@@ -112,6 +117,7 @@ impl Kind {
                 self,
                 Kind::Call
                     | Kind::Context
+                    | Kind::Batch
                     | Kind::Value
                     | Kind::Failure
                     | Kind::Skipped

@@ -30,7 +30,7 @@ fn every_unknown_kind_is_refused() {
         match Kind::from_byte(kind) {
             Some(known) => assert_eq!(known as u8, kind),
             None => {
-                assert!(kind == 0 || kind > 14);
+                assert!(kind == 0 || kind > 15);
                 assert_eq!(
                     Header::decode(&bytes(0, kind, 0), 64),
                     Err(FrameError::UnknownKind { kind })
@@ -162,7 +162,7 @@ fn each_kind_is_allowed_to_one_side_at_its_stage_only() {
         (Stage::Setup, &[Kind::Setup, Stop], &[Ready, Refused, Leaving]),
         (
             Serving,
-            &[Call, Context, Stop],
+            &[Call, Context, Batch, Stop],
             &[Value, Failure, Skipped, Emit, Kind::Progress, Leaving],
         ),
     ];

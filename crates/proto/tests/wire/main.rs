@@ -1,6 +1,7 @@
 //! The wire, tested from outside the crate: golden bytes, and what hostile or broken peers can send.
 
 mod codec_bounds;
+mod codec_bulk;
 mod codec_values;
 mod frames;
 mod garbage;

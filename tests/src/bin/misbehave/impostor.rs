@@ -5,6 +5,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, IoSlice, Read};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -12,6 +13,8 @@ use pexec::{Executor, ProcessPool, Transport};
 use pexec_ipc::{process, socket};
 use pexec_proto::{BuildId, HEADER_LEN, Handshake, Header, Hello, Key, Kind, Progress};
 use pexec_tests::tasks::{add, hang};
+
+use super::rings;
 
 /// Builds a pool whose workers are impostors and prints what becomes of three tasks.
 pub(crate) fn supervise() {
@@ -58,12 +61,12 @@ pub(crate) fn take_over_if_asked() {
 }
 
 /// Keeps the process and its descriptors.
-fn stay() -> ! {
+pub(super) fn stay() -> ! {
     hang();
     std::process::abort()
 }
 
-fn send(bytes: &[u8]) -> io::Result<()> {
+pub(super) fn send(bytes: &[u8]) -> io::Result<()> {
     let mut rest = bytes;
     while !rest.is_empty() {
         let n = socket::send(&io::stdin(), &[IoSlice::new(rest)])?;
@@ -99,7 +102,7 @@ fn play_with_key(part: &str) -> io::Result<()> {
         key,
         slot,
         generation,
-        ..
+        descriptors,
     } = Preamble::receive()?;
     let identity = process::image_identity()?.map(u64::to_le_bytes).concat();
     let mut hello = Hello {
@@ -148,18 +151,22 @@ fn play_with_key(part: &str) -> io::Result<()> {
             },
             Progress::Done { send: bytes, .. } => {
                 send(&bytes)?;
-                return serve(part);
+                return serve(part, descriptors);
             }
         }
     }
 }
 
-fn serve(part: &str) -> io::Result<()> {
+fn serve(part: &str, descriptors: Vec<OwnedFd>) -> io::Result<()> {
     let _setup = receive()?;
     if part == "never becomes ready and exits" {
         std::process::exit(0);
     }
     send(&Header::control(Kind::Ready, 0).encode())?;
+    // Only a supervisor that wants to use rings gives a bell as well.
+    if descriptors.len() == 3 {
+        return rings::play(part, descriptors);
+    }
     match part {
         "is ready twice" => {
             send(&Header::control(Kind::Ready, 0).encode())?;
@@ -244,8 +251,8 @@ struct Preamble {
     key: Key,
     slot: u32,
     generation: u64,
-    /// Kept open, as a good worker would.
-    _descriptors: Vec<std::os::fd::OwnedFd>,
+    /// The lifeline, the shared memory, and the bell where there is one; kept open, as a good worker would.
+    descriptors: Vec<OwnedFd>,
 }
 
 impl Preamble {
@@ -261,7 +268,7 @@ impl Preamble {
             key: Key::from_bytes(key),
             slot: u32::from_le_bytes(slot),
             generation: u64::from_le_bytes(generation),
-            _descriptors: descriptors,
+            descriptors,
         })
     }
 }

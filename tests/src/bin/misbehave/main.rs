@@ -6,6 +6,7 @@
 
 mod impostor;
 mod observed;
+mod rings;
 mod supervisor;
 mod surroundings;
 
@@ -30,6 +31,8 @@ fn main() {
         ["sigchld-ignored"] => surroundings::sigchld_ignored(),
         ["one-task"] => surroundings::one_task(),
         ["with-impostors"] => impostor::supervise(),
+        ["with-ring-impostors"] => rings::supervise(),
+        ["on-rings"] => supervisor::supervise_on_rings(),
         ["events"] => observed::print_events(),
         ["thread-that-ends"] => surroundings::thread_that_ends(),
         _ => panic!("unknown arguments {args:?}"),

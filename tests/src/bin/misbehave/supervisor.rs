@@ -10,7 +10,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, raise};
-use pexec::{Executor, ProcessPool, WorkerState};
+use pexec::{Executor, ProcessPool, Transport, WorkerState};
+use pexec_tests::gate::pass;
 use pexec_tests::tasks;
 
 /// One worker computes, one is idle, one is stopped, one has children in its own process group and in a guarded
@@ -62,6 +63,43 @@ pub(crate) fn supervise_at_work() {
         drop(pool.submit(deaf, ()));
     }
     tasks::hang();
+}
+
+/// Longer than any ring, once the test lets it.
+fn long_result(gate: String) -> Vec<u8> {
+    let _ = pass(gate);
+    vec![3; 8 << 20]
+}
+
+/// Two workers with results longer than a ring, and one that sleeps; prints their process ids, those of the two first.
+pub(crate) fn supervise_on_rings() {
+    let gate = std::env::var("MISBEHAVE_GO").expect("a path");
+    let pool = ProcessPool::builder()
+        .workers(3)
+        .name("doomed")
+        .transport(Transport::Memory)
+        .build()
+        .expect("a pool");
+    let long = [(); 2].map(|()| pool.submit(long_result, gate.clone()));
+    let busy = |busy: bool| {
+        let workers = pool.workers().into_iter();
+        let of = workers.filter(|w| {
+            w.state
+                == if busy {
+                    WorkerState::Busy
+                } else {
+                    WorkerState::Idle
+                }
+        });
+        of.map(|w| w.pid.to_string()).collect::<Vec<_>>()
+    };
+    pexec_tests::wait_until("two are busy and one is idle", || {
+        (busy(true).len(), busy(false).len()) == (2, 1)
+    });
+    say(&[busy(true), busy(false)].concat().join(" "));
+    for long in long {
+        say(&format!("{:?}", long.result().map(|bytes| bytes.len()).ok()));
+    }
 }
 
 /// The same, but the end comes from within.

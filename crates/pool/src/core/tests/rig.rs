@@ -64,6 +64,7 @@ pub(super) fn with_timeout(timeout: Duration) -> Policy {
     Policy {
         timeout: Some(timeout),
         retry: None,
+        divisible: false,
     }
 }
 
@@ -71,6 +72,7 @@ pub(super) fn with_retry(retry: Retry) -> Policy {
     Policy {
         timeout: None,
         retry: Some(retry),
+        divisible: false,
     }
 }
 

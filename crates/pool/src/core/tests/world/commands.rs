@@ -95,7 +95,11 @@ impl World {
                 .on(causes)
                 .backoff(first, 2.0, Duration::from_millis(100))
         });
-        Some(Policy { timeout, retry })
+        Some(Policy {
+            timeout,
+            retry,
+            divisible: false,
+        })
     }
 
     /// One of the youngest tasks, as the driver knows it: `None` once it has ended.

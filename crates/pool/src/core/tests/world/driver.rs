@@ -168,6 +168,7 @@ impl World {
                 cell,
                 attempt,
             } => self.send(worker, key, Call { id, cell, attempt }),
+            Action::Divide { .. } => panic!("no task of this world is divisible"),
             Action::Leave { worker } => {
                 let process = self.process(worker);
                 assert!(

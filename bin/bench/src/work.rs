@@ -1,0 +1,79 @@
+//! Tasks and pools that several tests use.
+
+use std::time::{Duration, Instant};
+
+use pexec::{Executor, ProcessPool, WorkerState};
+
+pub(crate) fn noop(i: u64) -> u64 {
+    i
+}
+
+pub(crate) fn sum_below(n: u64) -> u64 {
+    n * n.saturating_sub(1) / 2
+}
+
+/// A fixed piece of CPU work; its result depends on every step.
+pub(crate) fn compute(seed: u64, steps: u64) -> u64 {
+    let mut x = seed | 1;
+    for _ in 0..steps {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+    }
+    std::hint::black_box(x)
+}
+
+/// How many steps of `compute` take so long here.
+pub(crate) fn steps_for(time: Duration) -> u64 {
+    const PROBE: u64 = 20_000_000;
+    compute(1, PROBE / 10);
+    let start = Instant::now();
+    compute(1, PROBE);
+    (PROBE as f64 * time.as_secs_f64() / start.elapsed().as_secs_f64()) as u64
+}
+
+/// A pool whose workers are all up and have done something.
+pub(crate) fn pool(workers: usize) -> ProcessPool {
+    let pool = ProcessPool::builder().workers(workers).build().expect("a pool");
+    wait_for_all(&pool, workers);
+    pool.map(noop, 0..1000).for_each(|r| assert!(r.is_ok()));
+    pool
+}
+
+pub(crate) fn wait_for_all(pool: &ProcessPool, workers: usize) {
+    let idle = |pool: &ProcessPool| {
+        let all = pool.workers();
+        all.iter().filter(|w| w.state == WorkerState::Idle).count()
+    };
+    while idle(pool) < workers {
+        std::thread::sleep(Duration::from_micros(50));
+    }
+}
+
+/// A line of a process's status or memory map in bytes.
+pub(crate) fn bytes(process: &str, file: &str, key: &str) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default();
+    let line = text.lines().find(|l| l.starts_with(key));
+    line.and_then(|l| l.split_whitespace().nth(1)?.parse::<f64>().ok())
+        .unwrap_or(0.0)
+        * 1024.0
+}
+
+/// CPU time that a process has used, in seconds.
+pub(crate) fn cpu_seconds(pid: u32) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+    let of = |text: &str| {
+        text.split_whitespace()
+            .next()
+            .and_then(|ns| ns.parse::<f64>().ok())
+            .unwrap_or(0.0)
+    };
+    let all: f64 = threads.map_or(of(&text), |threads| {
+        threads
+            .flatten()
+            .map(|t| of(&std::fs::read_to_string(t.path().join("schedstat")).unwrap_or_default()))
+            .sum()
+    });
+    all / 1e9
+}
