@@ -110,7 +110,10 @@ pub(crate) struct Ran {
 pub(crate) trait Recall {
     fn recall(&mut self, worker: usize, cell: u16) -> bool;
 
-    /// Whether the worker has come to this task: reads its argument, or has started it.
+    /// Whether the worker is at this very task: reads its argument, or has started it.
+    fn is_at(&mut self, worker: usize, cell: u16, id: u64) -> bool;
+
+    /// Whether the worker has come to this task, or is not through with the last.
     fn has_reached(&mut self, worker: usize, cell: u16, id: u64) -> bool;
 }
 

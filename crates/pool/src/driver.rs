@@ -55,6 +55,12 @@ impl Recall for Links {
             .is_some_and(|link| link.cells.recall(cell))
     }
 
+    fn is_at(&mut self, worker: usize, cell: u16, id: u64) -> bool {
+        self.0[worker]
+            .as_ref()
+            .is_some_and(|link| link.cells.running().0 == id || link.cells.has_started(cell))
+    }
+
     fn has_reached(&mut self, worker: usize, cell: u16, id: u64) -> bool {
         self.0[worker].as_ref().is_some_and(|link| {
             let (running, stage) = link.cells.running();
@@ -182,13 +188,24 @@ impl Driver {
         }
     }
 
+    /// A timer came up that is due before whoever sleeps means to wake.
+    fn is_due_earlier(&self) -> bool {
+        match (self.core.new_timer(), self.armed) {
+            (Some(new), Some(armed)) => new < armed,
+            (new, None) => new.is_some(),
+            (None, Some(_)) => false,
+        }
+    }
+
     /// From the seat of a thread that submits: a task, and what goes with it at once. With `alone` nobody else does
     /// turns, so this thread looks at the answers now and then. `None`: it is not accepted.
     pub(crate) fn submit_now(&mut self, task: NewTask, alone: bool) -> Option<Placed> {
         if self.shared.has_commands() {
             let now = Instant::now();
+            self.now = now;
             self.take_pushed(now);
-            self.carry_out(now);
+            // Otherwise they, and this task behind them, would wait for a turn that nobody is about to do.
+            self.settle(now);
         }
         let NewTask {
             slot,
@@ -246,12 +263,7 @@ impl Driver {
             }
             return Placed::AnotherRow;
         }
-        let sooner = match (self.core.new_timer(), self.armed) {
-            (Some(new), Some(armed)) => new < armed,
-            (new, None) => new.is_some(),
-            (None, Some(_)) => false,
-        };
-        if sooner {
+        if self.is_due_earlier() {
             Placed::WithTimer
         } else {
             Placed::Quietly

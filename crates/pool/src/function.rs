@@ -41,10 +41,22 @@ pub trait TaskFn<A, R, M>: Copy + Send + Sync + 'static {
     /// Decodes its argument: it knows a tuple's elements one by one, which makes long ones cheap.
     #[doc(hidden)]
     fn decode(bytes: &[u8]) -> Result<A, DecodeError>;
+
+    /// Likewise, where the bytes are a vector that nobody needs any more: a value may keep its memory.
+    #[doc(hidden)]
+    fn decode_owned(bytes: Vec<u8>) -> Result<A, DecodeError> {
+        Self::decode(&bytes)
+    }
+}
+
+/// A task's encoded argument.
+pub(crate) enum Argument<'a> {
+    Slice(&'a [u8]),
+    Owned(Vec<u8>),
 }
 
 macro_rules! arity {
-    ($marker:ident; $($arg:ident $ty:ident),*; $pattern:pat => $tuple:ty; $decode:expr) => {
+    ($marker:ident; $($arg:ident $ty:ident),*; $pattern:pat => $tuple:ty; $decode:expr $(; $decode_owned:expr)?) => {
         /// Marks a number of arguments; see [`TaskFn`].
         #[doc(hidden)]
         pub struct $marker;
@@ -60,12 +72,16 @@ macro_rules! arity {
             fn decode(bytes: &[u8]) -> Result<$tuple, DecodeError> {
                 $decode(bytes)
             }
+
+            $(fn decode_owned(bytes: Vec<u8>) -> Result<$tuple, DecodeError> {
+                $decode_owned(bytes)
+            })?
         }
     };
 }
 
 arity!(Arity0; ; () => (); codec::decode_typed);
-arity!(Arity1; a A; a => A; codec::decode_typed);
+arity!(Arity1; a A; a => A; codec::decode_typed; codec::decode_owned);
 
 macro_rules! arity_of_tuple {
     ($marker:ident; $($arg:ident $ty:ident),*) => {
@@ -98,7 +114,7 @@ pub(crate) trait Stages {
     fn encoded(&mut self, out: &mut Vec<u8>);
 }
 
-type Thunk = fn(&[u8], &mut Vec<u8>, &mut dyn Stages) -> Result<(), ThunkError>;
+type Thunk = fn(Argument<'_>, &mut Vec<u8>, &mut dyn Stages) -> Result<(), ThunkError>;
 /// Runs an initializer: the value that it leaves behind, or the text of why there is none.
 type Keep = fn(&[u8]) -> Result<Box<dyn Any>, String>;
 
@@ -180,7 +196,7 @@ where
     };
 }
 
-fn refuse_as_task(_: &[u8], _: &mut Vec<u8>, _: &mut dyn Stages) -> Result<(), ThunkError> {
+fn refuse_as_task(_: Argument<'_>, _: &mut Vec<u8>, _: &mut dyn Stages) -> Result<(), ThunkError> {
     Err(ThunkError::Decode("an initializer is not a task".to_owned()))
 }
 
@@ -207,13 +223,16 @@ fn conjure<F: Copy + Send + Sync + 'static>() -> F {
     unsafe { std::ptr::NonNull::<F>::dangling().read() }
 }
 
-fn thunk<F, A, R, M>(arg: &[u8], out: &mut Vec<u8>, stages: &mut dyn Stages) -> Result<(), ThunkError>
+fn thunk<F, A, R, M>(arg: Argument<'_>, out: &mut Vec<u8>, stages: &mut dyn Stages) -> Result<(), ThunkError>
 where
     F: TaskFn<A, R, M>,
     A: Payload,
     R: Payload,
 {
-    let arg = match panics::catch(|| F::decode(arg)) {
+    let arg = match panics::catch(|| match arg {
+        Argument::Slice(bytes) => F::decode(bytes),
+        Argument::Owned(bytes) => F::decode_owned(bytes),
+    }) {
         Ok(decoded) => decoded.map_err(|e| ThunkError::Decode(describe::<A>(&e)))?,
         Err(panic) => {
             return Err(ThunkError::Decode(describe::<A>(&format!(
@@ -224,6 +243,7 @@ where
     stages.running();
     let result = conjure::<F>().call(arg);
     stages.encoding();
+    reserve_for(&result, out);
     match panics::catch(|| codec::encode(&result, out)) {
         Ok(encoded) => encoded.map_err(|e| ThunkError::Encode(describe::<R>(&e)))?,
         Err(panic) => {
@@ -235,6 +255,14 @@ where
     // The answer is out before the result's destructor runs: a crash there is the worker's alone.
     stages.encoded(out);
     Ok(())
+}
+
+/// Makes room for the encoding of a value that is known to be long, in memory that is quick to touch.
+pub(crate) fn reserve_for<T: Any>(value: &T, out: &mut Vec<u8>) {
+    const LENGTH: usize = 9;
+    if let Some(bytes) = (value as &dyn Any).downcast_ref::<Vec<u8>>() {
+        pexec_ipc::memory::reserve_huge(out, bytes.len() + LENGTH);
+    }
 }
 
 fn describe<T>(error: &dyn std::fmt::Display) -> String {
@@ -316,7 +344,7 @@ impl Descriptor {
     /// Runs the task on its encoded argument; the encoded result is appended to `out`.
     pub(crate) fn run(
         &self,
-        arg: &[u8],
+        arg: Argument<'_>,
         out: &mut Vec<u8>,
         stages: &mut dyn Stages,
     ) -> Result<(), ThunkError> {

@@ -18,7 +18,7 @@ use shared::{Command, NewTask, Pushed, Shared};
 use crate::core::{Policy, Retry};
 use crate::error::{BuildError, Side, TaskError, TrySubmitError};
 use crate::executor::{Admission, Executor};
-use crate::function::{Payload, TaskFn, assert_no_captures, task_descriptor};
+use crate::function::{Payload, TaskFn, assert_no_captures, reserve_for, task_descriptor};
 use crate::future::TaskFuture;
 use crate::future::batch::{Arguments, Batch};
 use crate::future::bytes::Bytes;
@@ -180,6 +180,7 @@ fn encode<A: Payload>(arg: &A, limit: u64) -> Result<Bytes, TaskError> {
     // Taken away meanwhile: a `Serialize` may submit tasks too.
     let mut bytes = SCRATCH.take();
     bytes.clear();
+    reserve_for(arg, &mut bytes);
     let encoded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| codec::encode(arg, &mut bytes)));
     match encoded {
         Ok(Ok(())) if bytes.len() as u64 <= limit => {

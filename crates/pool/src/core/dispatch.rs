@@ -197,7 +197,8 @@ impl Core {
             let Some((from, worker)) = loaded.max_by_key(|(_, w)| w.live_sent) else {
                 break;
             };
-            if let (1, Some(&Sent { key, cell, .. })) = (worker.live_sent, worker.head()) {
+            let head = worker.head().copied().filter(|_| worker.live_sent == 1);
+            if let Some(Sent { key, cell, .. }) = head.filter(|head| head.divisible) {
                 self.workers[from].divided_at = now;
                 self.actions.push(Action::Divide {
                     worker: from,
@@ -207,7 +208,11 @@ impl Core {
                 idle -= 1;
                 continue;
             }
-            let taken = self.recall_some(from, worker.live_sent / 2, recall);
+            // The only task is taken from a worker that is not even at it: one that reads a long argument would only
+            // have to begin again elsewhere.
+            let stays = head.is_some_and(|head| recall.is_at(from, head.cell, head.id));
+            let most = if stays { 0 } else { (worker.live_sent / 2).max(1) };
+            let taken = self.recall_some(from, most, recall);
             if taken.is_empty() {
                 self.workers[from].spares_nothing = true;
                 continue;

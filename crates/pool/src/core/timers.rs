@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::tasks::{Delayed, End};
-use super::workers::{Life, Why, Worker};
+use super::workers::{Life, RESPONSE, Why, Worker};
 use super::{Action, Core, Recall, State};
 
 impl Core {
@@ -92,8 +92,10 @@ impl Core {
         if w.life != Life::Ready || w.front_until.is_none_or(|at| at > now) {
             return;
         }
-        w.front_until = None;
+        // Even one that has come to it is looked at again: its answer may be there without a word that it is.
+        w.front_until = now.checked_add(RESPONSE);
         let Some(front) = w.sent.front().copied() else {
+            w.front_until = None;
             return;
         };
         if !recall.has_reached(worker, front.cell, front.id) {

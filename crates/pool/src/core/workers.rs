@@ -49,7 +49,7 @@ pub(super) enum Life {
 }
 
 /// A worker that has not come to the next task for this long, while nothing keeps it busy, is stopped or stuck.
-const RESPONSE: Duration = Duration::from_secs(5);
+pub(super) const RESPONSE: Duration = Duration::from_secs(5);
 
 /// About how long it takes to wake a process on another CPU.
 const WAKING: Duration = Duration::from_micros(200);
@@ -57,6 +57,10 @@ const WAKING: Duration = Duration::from_micros(200);
 /// How long a quick worker may be at one task before what it has behind it is given to others. It may only have been
 /// asleep.
 const PATIENCE: Duration = Duration::from_micros(500);
+
+/// How long the only task that a worker has may lie there before it is given to another: the worker may be stopped, or
+/// not through with what it has answered.
+const LONG_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The pace of a worker that has not answered yet.
 const UNKNOWN_PACE: u64 = u64::MAX;
@@ -204,8 +208,10 @@ impl Worker {
         } else if self.live_sent == 1 && self.head().is_some_and(|head| head.divisible) {
             // It may not even have come to it.
             self.head_since.max(self.divided_at).checked_add(PATIENCE)
-        } else if self.live_sent < 2 {
+        } else if self.live_sent == 0 {
             None
+        } else if self.live_sent == 1 {
+            self.head_since.checked_add(LONG_PATIENCE)
         } else if self.is_quick() {
             self.head_since.checked_add(PATIENCE)
         } else {

@@ -5,6 +5,7 @@
 
 use std::io;
 
+use pexec_ipc::memory;
 use pexec_proto::{FrameError, Frames, Header};
 
 use crate::future::bytes::Bytes;
@@ -24,11 +25,36 @@ pub(super) enum Read {
     End,
 }
 
+/// A body that is coming. Its memory is reserved and not touched before its bytes are here.
+struct Large {
+    header: Header,
+    body: Vec<u8>,
+    /// How much there was room for in the last read.
+    wanted: usize,
+}
+
+impl Large {
+    const STEP: usize = 1 << 20;
+
+    fn is_whole(&self) -> bool {
+        self.body.len() == self.header.len as usize
+    }
+
+    fn receive(&mut self, receive: &mut impl FnMut(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
+        let filled = self.body.len();
+        self.wanted = (self.header.len as usize - filled).min(Large::STEP);
+        self.body.resize(filled + self.wanted, 0);
+        let got = receive(&mut self.body[filled..]);
+        self.body.truncate(filled + got.as_ref().map_or(0, |&got| got));
+        got
+    }
+}
+
 pub(super) struct Inbox {
     buffer: Vec<u8>,
     filled: usize,
     limit: u32,
-    large: Option<(Header, Vec<u8>, usize)>,
+    large: Option<Large>,
 }
 
 impl Inbox {
@@ -53,7 +79,7 @@ impl Inbox {
         let mut total = 0;
         while total < TURN {
             let got = match &mut self.large {
-                Some((_, body, filled)) => receive(&mut body[*filled..]),
+                Some(large) => large.receive(&mut receive),
                 None => receive(&mut self.buffer[self.filled..]),
             };
             let got = match got {
@@ -67,19 +93,15 @@ impl Inbox {
             };
             total += got;
             let short = match &mut self.large {
-                Some((header, body, filled)) => {
-                    *filled += got;
-                    let short = *filled < body.len();
-                    if !short {
-                        let header = *header;
-                        if let Some((_, body, _)) = self.large.take()
-                            && let Some(limit) = handle(header, Received::Owned(body))?
-                        {
-                            self.limit = limit;
-                        }
+                Some(large) if large.is_whole() => {
+                    if let Some(Large { header, body, .. }) = self.large.take()
+                        && let Some(limit) = handle(header, Received::Owned(body))?
+                    {
+                        self.limit = limit;
                     }
-                    short
+                    false
                 }
+                Some(large) => large.wanted > got,
                 None => {
                     self.filled += got;
                     let short = self.filled < self.buffer.len();
@@ -109,9 +131,14 @@ impl Inbox {
                 {
                     let start = used + pexec_proto::HEADER_LEN;
                     let here = self.filled - start;
-                    let mut body = vec![0; header.len as usize];
-                    body[..here].copy_from_slice(&self.buffer[start..self.filled]);
-                    self.large = Some((header, body, here));
+                    let mut body = Vec::new();
+                    memory::reserve_huge(&mut body, header.len as usize);
+                    body.extend_from_slice(&self.buffer[start..start + here]);
+                    self.large = Some(Large {
+                        header,
+                        body,
+                        wanted: 0,
+                    });
                     self.filled = 0;
                     return Ok(());
                 }

@@ -30,7 +30,7 @@ fn turn_until_closed(shared: &Arc<Shared>, driver: Driver) {
     shared.lead.introduce();
     shared.seat().insert(driver).begin(Instant::now());
     let mut ready = Vec::new();
-    // Whether something has ended in a turn while others led.
+    // Whether a turn while others led has ended something, or brought a timer.
     let mut news = false;
     loop {
         let mut seat = shared.seat();
@@ -42,7 +42,7 @@ fn turn_until_closed(shared: &Arc<Shared>, driver: Driver) {
         }
         ready.clear();
         let Some(lead) = shared.lead.pools() else {
-            news |= driver.outcomes() != before;
+            news |= driver.outcomes() != before || driver.is_due_earlier();
             // A caller that sleeps on the watch counts on the bells, which this turn has silenced.
             if shared.lead.is_callers() && driver.listen() {
                 continue;

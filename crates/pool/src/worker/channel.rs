@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use pexec_ipc::cells::Cells;
+use pexec_ipc::memory;
 use pexec_ipc::ring::{Direction, Reader, Writer};
 use pexec_ipc::segment::Segment;
 use pexec_ipc::socket;
@@ -229,7 +230,14 @@ impl Receiver {
             self.from += len;
             return Ok(&self.buffer[from..from + len]);
         }
+        self.rest(len, large)?;
+        Ok(large)
+    }
+
+    /// That many bytes, into a buffer of their own.
+    pub(super) fn rest(&mut self, len: usize, large: &mut Vec<u8>) -> io::Result<()> {
         large.clear();
+        memory::reserve_huge(large, len);
         large.resize(len, 0);
         let here = (self.to - self.from).min(len);
         large[..here].copy_from_slice(&self.buffer[self.from..self.from + here]);
@@ -238,7 +246,21 @@ impl Receiver {
         while filled < len {
             filled += receive(&self.socket, &mut self.ring, &mut large[filled..])?;
         }
-        Ok(large)
+        Ok(())
+    }
+
+    /// The next bytes by themselves, of a body that goes on behind them.
+    pub(super) fn take<const N: usize>(&mut self) -> io::Result<[u8; N]> {
+        self.fill(N)?;
+        let mut bytes = [0; N];
+        bytes.copy_from_slice(&self.buffer[self.from..self.from + N]);
+        self.from += N;
+        Ok(bytes)
+    }
+
+    /// Whether a body of this length gets a buffer of its own.
+    pub(super) fn is_large(len: usize) -> bool {
+        len > SMALL
     }
 
     /// Makes at least `n` bytes (never more than `SMALL`) lie in the buffer in one piece.

@@ -11,7 +11,7 @@ use pexec_proto::{FunctionRef, HEADER_LEN, Header, Kind, PanicInfo, Refused, Wor
 use super::channel::Receiver;
 use super::current::{self, Details, Identity};
 use super::startup::{self, Started};
-use crate::function::{Descriptor, Resolver, Stages, ThunkError};
+use crate::function::{Argument, Descriptor, Resolver, Stages, ThunkError};
 use crate::future::batch::split_item;
 use crate::panics;
 
@@ -101,15 +101,30 @@ fn call(
     answer: &mut Answer,
 ) -> io::Result<()> {
     me.cells.set_running(header.task, Stage::Receiving);
-    let body = receiver.body(header.len as usize, large)?;
+    let len = header.len as usize;
+    let (function, arg) = if Receiver::is_large(len) {
+        // Apart from the reference, so that the argument's bytes can become the argument.
+        let function = receiver.take::<{ FunctionRef::LEN }>()?;
+        let mut own = std::mem::take(large);
+        receiver.rest(len - FunctionRef::LEN, &mut own)?;
+        (
+            FunctionRef::split(&function).map(|(f, _)| f),
+            Argument::Owned(own),
+        )
+    } else {
+        match FunctionRef::split(receiver.body(len, large)?) {
+            Some((function, arg)) => (Some(function), Argument::Slice(arg)),
+            None => (None, Argument::Slice(&[])),
+        }
+    };
     if !me.cells.start(header.cell) {
         me.cells.set_idle();
         return me.sender.send_frame(Kind::Skipped, header.cell, header.task, &[]);
     }
     current::begin(header.task, details);
-    let (task, arg) = match FunctionRef::split(body) {
-        Some((function, arg)) => (answer.functions.resolve(function), arg),
-        None => (Err("the call is cut off".to_owned()), body),
+    let task = match function {
+        Some(function) => answer.functions.resolve(function),
+        None => Err("the call is cut off".to_owned()),
     };
     answer.give(me, header, &task, arg, false)?;
     current::end();
@@ -153,7 +168,7 @@ fn batch(
         }
         current::begin(id + u64::from(started), None);
         started += 1;
-        answer.give(me, header, &task, item, !rest.is_empty())?;
+        answer.give(me, header, &task, Argument::Slice(item), !rest.is_empty())?;
         items = rest;
     }
     current::end();
@@ -231,7 +246,7 @@ impl Answer {
         me: &Identity,
         call: Header,
         task: &Result<&'static Descriptor, String>,
-        arg: &[u8],
+        arg: Argument<'_>,
         more_follow: bool,
     ) -> io::Result<()> {
         self.frame.clear();

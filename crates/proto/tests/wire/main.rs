@@ -2,6 +2,7 @@
 
 mod codec_bounds;
 mod codec_bulk;
+mod codec_shapes;
 mod codec_values;
 mod frames;
 mod garbage;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::rig::{Rig, config, ms, sends};
-use crate::core::{WINDOW_MAX, WINDOW_MIN};
+use crate::core::{Action, WINDOW_MAX, WINDOW_MIN};
 
 #[test]
 fn nobody_gets_a_second_task_while_somebody_has_none() {
@@ -130,14 +130,32 @@ fn large_arguments_are_not_heaped_up_at_a_worker() {
 }
 
 #[test]
-fn a_worker_that_does_not_come_to_its_task_loses_it_to_another() {
+fn a_worker_that_does_not_come_to_its_task_loses_it_to_one_that_has_nothing_to_do() {
     let mut rig = Rig::ready(2);
     let keys = rig.submit_plain(1);
     rig.turn();
     assert_eq!(rig.sent(0), keys);
+    assert_eq!(sends(&rig.pass(ms(1999))), []);
+    assert_eq!(sends(&rig.pass(ms(1))), [(1, keys[0])]);
+}
+
+#[test]
+fn a_worker_that_is_at_its_only_task_keeps_it() {
+    let mut rig = Rig::ready(2);
+    rig.submit_plain(1);
+    rig.turn();
+    rig.starts(0);
+    assert_eq!(sends(&rig.pass(ms(100))), []);
+    assert_eq!(sends(&rig.pass(Duration::from_secs(10))), []);
+}
+
+#[test]
+fn a_worker_that_does_not_come_to_its_task_is_replaced_where_nobody_else_can_have_it() {
+    let mut rig = Rig::ready(1);
+    rig.submit_plain(1);
+    rig.turn();
     assert_eq!(rig.core.next_timer(), Some(rig.now + Duration::from_secs(5)));
-    rig.pass(Duration::from_secs(4));
-    assert_eq!(rig.sent(0), keys);
-    let actions = rig.pass(Duration::from_secs(2));
-    assert_eq!(sends(&actions), [(1, keys[0])]);
+    let killed = |actions: &[Action]| actions.contains(&Action::Kill { worker: 0 });
+    assert!(!killed(&rig.pass(Duration::from_secs(4))));
+    assert!(killed(&rig.pass(Duration::from_secs(1))));
 }

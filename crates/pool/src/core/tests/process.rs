@@ -297,6 +297,10 @@ impl Recall for Machine {
         true
     }
 
+    fn is_at(&mut self, worker: usize, cell: u16, id: u64) -> bool {
+        self.has_reached(worker, cell, id)
+    }
+
     fn has_reached(&mut self, worker: usize, cell: u16, id: u64) -> bool {
         let process = self.processes[worker].as_ref();
         process.is_some_and(|p| p.named == id || p.cells[usize::from(cell)] == Cell::Started)

@@ -35,6 +35,10 @@ impl Recall for Pages {
         waits
     }
 
+    fn is_at(&mut self, worker: usize, cell: u16, id: u64) -> bool {
+        self.has_reached(worker, cell, id)
+    }
+
     fn has_reached(&mut self, worker: usize, cell: u16, id: u64) -> bool {
         self.named.get(&worker) == Some(&id) || self.started.get(&(worker, cell)) == Some(&true)
     }
