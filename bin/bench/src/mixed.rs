@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use pexec::Executor;
 
-use crate::Size;
 use crate::record::Records;
+use crate::size::Size;
 use crate::work::{compute, pool, steps_for};
 
 pub(crate) fn run(records: &mut Records, size: Size) {

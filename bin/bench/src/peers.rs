@@ -1,55 +1,71 @@
 //! The peers: programs of a folder that print records like ours. What is missing is skipped, and said.
 
+mod limit;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::child::{self, Ran};
 use crate::record::Record;
 
+/// Some peers hang.
+const DEADLINE: Duration = Duration::from_secs(120);
+
 /// What can be run of the folder.
+#[derive(Default)]
 pub(crate) struct Peers {
     rust: Option<PathBuf>,
     limit: Option<PathBuf>,
-    python: Option<PathBuf>,
-    pub(crate) skipped: Vec<String>,
+    python: Option<(PathBuf, PathBuf)>,
+    skipped: Vec<String>,
 }
 
 impl Peers {
     /// Looks for the folder, builds what is to be built.
     pub(crate) fn find(folder: Option<PathBuf>) -> Peers {
-        let mut peers = Peers {
-            rust: None,
-            limit: None,
-            python: None,
-            skipped: Vec::new(),
-        };
+        let mut peers = Peers::default();
         let usual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/peers");
         let folder = folder.unwrap_or(usual);
         if !folder.is_dir() {
-            peers.skip(&format!(
+            peers.skip(format!(
                 "all peers: there is no folder {} (choose one with --peers)",
                 folder.display()
             ));
             return peers;
         }
-        peers.rust = peers.build(&folder.join("rust"), "rsbench", "procspawn and rayon");
+        peers.rust = peers.build(&folder.join("rust"), "rsbench", "procspawn, rayon, bare sockets");
         peers.limit = peers.build(&folder.join("limit"), "limit", "the bound without a pool");
         let script = folder.join("python/bench.py");
-        let works = Command::new("python3")
-            .arg("--version")
-            .stdout(Stdio::null())
-            .status();
-        if script.is_file() && works.is_ok_and(|status| status.success()) {
-            peers.python = Some(script);
+        if !script.is_file() {
+            peers.skip(format!("multiprocessing.Pool: there is no {}", script.display()));
+        } else if let Some(python) = python() {
+            peers.python = Some((python, script));
         } else {
-            peers.skip("multiprocessing.Pool: no python3, or no python/bench.py");
+            peers.skip("multiprocessing.Pool: there is no python3");
         }
         peers
     }
 
-    fn skip(&mut self, why: &str) {
+    /// No peers, and why.
+    pub(crate) fn none(why: &str) -> Peers {
+        Peers {
+            skipped: vec![why.to_owned()],
+            ..Peers::default()
+        }
+    }
+
+    /// What was not run, and why.
+    pub(crate) fn skipped(&self) -> &[String] {
+        &self.skipped
+    }
+
+    fn skip(&mut self, why: impl Into<String>) {
+        let why = why.into();
         eprintln!("pexec-bench: skipped: {why}");
-        self.skipped.push(why.to_owned());
+        if !self.skipped.contains(&why) {
+            self.skipped.push(why);
+        }
     }
 
     /// Builds in the folder for temporary files, because the peers' own may be read-only.
@@ -66,102 +82,83 @@ impl Peers {
                 .arg(source.join("Cargo.toml"))
                 .arg("--target-dir")
                 .arg(&target)
+                .stdout(Stdio::null())
                 .status()
         });
-        match status {
-            Ok(status) if status.success() => Some(built),
-            Ok(status) => {
-                self.skip(&format!("{what}: {binary} cannot be built ({status})"));
-                None
-            }
-            Err(error) => {
-                self.skip(&format!("{what}: {binary} cannot be built: {error}"));
-                None
-            }
-        }
+        let why = match status {
+            Ok(status) if status.success() => return Some(built),
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        };
+        self.skip(format!("{what}: {binary} cannot be built: {why}"));
+        None
     }
 
     /// Runs what there is for a test, once.
     pub(crate) fn run(&mut self, test: &str, into: &mut Vec<Record>) {
         if let Some(rust) = self.rust.clone() {
             for words in rust_words(test) {
-                self.take(Command::new(&rust).args(*words), into);
+                self.take(test, Command::new(&rust).args(*words), into);
             }
         }
-        if let Some(limit) = &self.limit {
-            match test {
-                "noop" => limit_record(limit, &["2", "1000000", "2000", "tp"], into),
-                "rtt" => limit_record(limit, &["1", "200000", "2000", "rtt"], into),
-                _ => {}
-            }
+        if let Some(limit) = &self.limit
+            && let Err(why) = limit::run(limit, test, into)
+        {
+            self.skip(why);
         }
-        if let Some(script) = self.python.clone()
+        if let Some((python, script)) = self.python.clone()
             && ["noop", "rtt", "payload", "startup", "upfront"].contains(&test)
         {
-            self.take(Command::new("python3").arg(script).args(["mppool", test]), into);
+            self.take(
+                test,
+                Command::new(python).arg(script).args(["mppool", test]),
+                into,
+            );
         }
     }
 
-    /// Runs a program and takes its records. Some peers hang: it has two minutes.
-    fn take(&mut self, command: &mut Command, into: &mut Vec<Record>) {
-        let name = format!("{command:?}");
-        let output = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .and_then(|mut child| {
-                let pid = nix::unistd::Pid::from_raw(child.id() as i32);
-                let (done, wait) = std::sync::mpsc::channel::<()>();
-                let watchdog = std::thread::spawn(move || {
-                    let late = wait.recv_timeout(Duration::from_secs(120)).is_err();
-                    if late {
-                        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
-                    }
-                    late
-                });
-                let mut text = String::new();
-                if let Some(mut out) = child.stdout.take() {
-                    std::io::Read::read_to_string(&mut out, &mut text)?;
-                }
-                let _ = done.send(());
-                let late = watchdog.join().unwrap_or(false);
-                let status = child.wait()?;
-                Ok((text, status, late))
-            });
-        match output {
-            Ok((text, status, late)) => {
-                into.extend(text.lines().filter_map(record));
-                if late || !status.success() {
-                    let why = if late {
-                        "it took over two minutes".to_owned()
-                    } else {
-                        status.to_string()
-                    };
-                    self.skip(&format!("the rest of {name}: {why}"));
-                }
-            }
-            Err(error) => self.skip(&format!("{name}: {error}")),
+    fn take(&mut self, test: &str, command: &mut Command, into: &mut Vec<Record>) {
+        if test == "payload" {
+            // The peer's memory is to be as cheap to touch as ours is, at least at its start.
+            child::warm_memory();
+        }
+        let Ran { records, complete } = child::peer(command, DEADLINE);
+        into.extend(records);
+        if let Err(why) = complete {
+            let program = Path::new(command.get_program()).file_name().unwrap_or_default();
+            let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
+            self.skip(format!(
+                "the rest of {} {}: {why}",
+                program.display(),
+                words.join(" ")
+            ));
         }
     }
+}
+
+/// The interpreter of the peers' own environment where there is one, else the system's.
+fn python() -> Option<PathBuf> {
+    let own = std::env::temp_dir().join("peers-venv/bin/python");
+    [own, PathBuf::from("python3")].into_iter().find(|python| {
+        Command::new(python)
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    })
 }
 
 fn copy_of(package: &Path, to: &Path) -> std::io::Result<PathBuf> {
     if let Some(parent) = to.parent() {
         std::fs::create_dir_all(parent)?;
     }
-    if Command::new("cp")
-        .arg("-rT")
-        .args([package, to])
-        .status()?
-        .success()
-    {
+    let copied = Command::new("cp").arg("-rT").args([package, to]).status()?;
+    if copied.success() {
         Ok(to.to_owned())
     } else {
-        Err(std::io::Error::other(format!(
-            "{} cannot be copied",
-            package.display()
-        )))
+        let what = format!("{} cannot be copied", package.display());
+        Err(std::io::Error::other(what))
     }
 }
 
@@ -178,45 +175,5 @@ fn rust_words(test: &str) -> &'static [&'static [&'static str]] {
         "startup" => &[&["procspawn", "startup"]],
         "scale" => &[&["scale"]],
         _ => &[],
-    }
-}
-
-fn record(line: &str) -> Option<Record> {
-    let json: serde_json::Value = serde_json::from_str(line).ok()?;
-    let text = |key: &str| json.get(key)?.as_str().map(str::to_owned);
-    let peer = match text("peer")?.as_str() {
-        "mppool" => "multiprocessing.Pool".to_owned(),
-        other => other.to_owned(),
-    };
-    Some(Record {
-        test: text("test")?,
-        peer,
-        metric: text("metric")?,
-        value: json.get("value")?.as_f64()?,
-    })
-}
-
-/// `limit` speaks in words: "submit-each w=2 spin=2000: 7.64 M/s", "rtt spin=2000 p50 220ns p99 320ns".
-fn limit_record(limit: &Path, words: &[&str], into: &mut Vec<Record>) {
-    let Ok(output) = Command::new(limit).args(words).output() else {
-        return;
-    };
-    let text = String::from_utf8_lossy(&output.stdout);
-    let mut put = |test: &str, metric: &str, value: Option<f64>| {
-        into.extend(value.map(|value| Record {
-            test: test.to_owned(),
-            peer: "peers/limit (no pool)".to_owned(),
-            metric: metric.to_owned(),
-            value,
-        }));
-    };
-    let parts: Vec<&str> = text.split_whitespace().collect();
-    let number = |at: usize, unit: &str| parts.get(at)?.trim_end_matches(unit).parse::<f64>().ok();
-    if text.starts_with("rtt") {
-        put("rtt", "p50_us", number(3, "ns").map(|ns| ns / 1e3));
-        put("rtt", "p99_us", number(5, "ns").map(|ns| ns / 1e3));
-    } else {
-        let millions = parts.len().checked_sub(2).and_then(|at| number(at, "M/s"));
-        put("noop", "tasks_per_s", millions.map(|m| m * 1e6));
     }
 }

@@ -4,13 +4,13 @@
 
 use std::time::Instant;
 
-use pexec::{Executor, ProcessPool};
+use pexec::Executor;
 
-use crate::Size;
 use crate::place::{Place, pin};
 use crate::raw::Echo;
 use crate::record::Records;
-use crate::work::noop;
+use crate::size::Size;
+use crate::work::{noop, pool};
 
 const ROUNDS: u64 = 3;
 
@@ -22,12 +22,13 @@ pub(crate) fn run(records: &mut Records, size: Size) {
 
 fn measure(records: &mut Records, size: Size, place: Place) {
     // Before this thread is pinned, so that the pool's own thread is not.
-    let pool = ProcessPool::builder()
-        .workers(1)
-        .build()
-        .expect("a pool of one worker");
+    // Two workers as the peers have, but where the worker is to be on a certain CPU.
+    let workers = if matches!(place, Place::Free) { 2 } else { 1 };
+    let pool = pool(workers);
     let mut echo = Echo::start(place.peer()).expect("a second process");
-    pool.submit(pin, place.peer()).result().expect("a pinned worker");
+    if place.peer().is_some() {
+        pool.submit(pin, place.peer()).result().expect("a pinned worker");
+    }
     pin(place.caller());
     let n = size.of(5_000);
     let (mut pool_ns, mut raw_ns) = (Vec::new(), Vec::new());

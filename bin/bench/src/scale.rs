@@ -2,16 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use pexec::Executor;
+use pexec::{Executor, WorkerState};
 
-use crate::Size;
 use crate::noop::submit_each;
 use crate::record::Records;
-use crate::work::{compute, cpu_seconds, pool};
+use crate::size::Size;
+use crate::work::{compute, cpu_seconds, cpu_seconds_beside_main, pool};
 
-fn work((seed, steps): (u64, u64)) -> u64 {
-    compute(seed, steps)
-}
+const SETTLED: Duration = Duration::from_millis(50);
 
 pub(crate) fn run(records: &mut Records, size: Size) {
     cpu_bound(records, size);
@@ -28,9 +26,7 @@ fn cpu_bound(records: &mut Records, size: Size) {
     for workers in [1, 2] {
         let pool = pool(workers);
         let start = Instant::now();
-        let all: Vec<_> = (0..64)
-            .map(|i| pool.submit(|a: u64, b: u64| work((a, b)), (i, steps)))
-            .collect();
+        let all: Vec<_> = (0..64).map(|i| pool.submit(compute, (i, steps))).collect();
         let got = all
             .into_iter()
             .map(|f| f.result().expect("a number"))
@@ -56,7 +52,8 @@ fn tasks(records: &mut Records, size: Size) {
     }
 }
 
-/// What a task costs in a pool of many workers, and what those that have nothing to do cost.
+/// What a task costs in a pool of many workers, and what those that have nothing to do cost: in an idle pool, and
+/// while two of them work.
 fn workers(records: &mut Records, size: Size) {
     for workers in [1, 2, 4, 16, 64] {
         if size.is_quick() && workers > 4 {
@@ -68,12 +65,42 @@ fn workers(records: &mut Records, size: Size) {
         let seconds = submit_each(&pool, n);
         let peer = format!("pexec {workers} workers");
         records.put(&peer, "us_per_task", seconds * 1e6 / n as f64);
+        let all: Vec<u32> = pool.workers().iter().map(|w| w.pid).collect();
+        let used = |pids: &[u32]| pids.iter().map(|&pid| cpu_seconds(pid)).sum::<f64>();
+        let second = Duration::from_millis(if size.is_quick() { 10 } else { 1000 });
+
         // Whoever still looks for work stops within a moment.
-        std::thread::sleep(Duration::from_millis(50));
-        let pids: Vec<u32> = pool.workers().iter().map(|w| w.pid).collect();
-        let used = || pids.iter().map(|&pid| cpu_seconds(pid)).sum::<f64>() + cpu_seconds(std::process::id());
-        let before = used();
-        std::thread::sleep(Duration::from_millis(if size.is_quick() { 10 } else { 1000 }));
-        records.put(&peer, "idle_cpu_us_per_s", (used() - before) * 1e6);
+        std::thread::sleep(SETTLED);
+        let before = used(&all) + cpu_seconds_beside_main();
+        std::thread::sleep(second);
+        let after = used(&all) + cpu_seconds_beside_main();
+        records.put(&peer, "idle_pool_cpu_us", (after - before) * 1e6);
+
+        if workers > 2 {
+            let ms = (second + 2 * SETTLED).as_millis() as u64;
+            let working = [pool.submit(busy, ms), pool.submit(busy, ms)];
+            std::thread::sleep(SETTLED);
+            let busy: Vec<u32> = pool
+                .workers()
+                .iter()
+                .filter(|w| w.state == WorkerState::Busy)
+                .map(|w| w.pid)
+                .collect();
+            records.put(&peer, "workers_at_two_long_tasks", busy.len() as f64);
+            let idle: Vec<u32> = all.iter().copied().filter(|pid| !busy.contains(pid)).collect();
+            let before = used(&idle);
+            std::thread::sleep(second);
+            let after = used(&idle);
+            records.put(&peer, "idle_workers_cpu_us", (after - before) * 1e6);
+            working.into_iter().for_each(|f| f.result().expect("a task"));
+        }
+    }
+}
+
+/// Uses a CPU for so long.
+fn busy(ms: u64) {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_millis(ms) {
+        compute(1, 1000);
     }
 }

@@ -1,68 +1,80 @@
-//! Everything in one run, ours and the peers' in turns, as one table; then the goals.
+//! Everything in one run, ours and the peers' in turns: as one table with the goals behind it, or as records.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use crate::child;
+use crate::goals;
+use crate::load::Load;
 use crate::peers::Peers;
-use crate::record::{Record, Records};
-use crate::{Size, TESTS};
+use crate::record::{Record, median};
+use crate::size::Size;
+use crate::suite;
 
-/// Median, least and most of what was measured of one thing.
-struct Row {
-    test: String,
-    peer: String,
-    metric: String,
-    values: Vec<f64>,
+/// All rounds of one figure.
+pub(crate) struct Row {
+    pub(crate) test: String,
+    pub(crate) peer: String,
+    pub(crate) metric: String,
+    pub(crate) values: Vec<f64>,
 }
 
-impl Row {
-    fn median(&self) -> f64 {
-        let mut sorted = self.values.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted[sorted.len() / 2]
-    }
-}
-
-pub(crate) fn print(size: Size, rounds: u32, peers: Option<PathBuf>) {
+/// Runs the table's tests; prints the table, or the records as they come.
+///
+/// # Errors
+///
+/// Says which of our own tests did not get to their end, after printing what there is.
+pub(crate) fn run(size: Size, rounds: u32, peers: Option<PathBuf>, json: bool) -> Result<(), String> {
     let mut peers = if size.is_quick() {
-        None
+        Peers::none("all peers: figures of a quick run mean nothing")
     } else {
-        Some(Peers::find(peers))
+        Peers::find(peers)
     };
-    let mut all = Vec::new();
-    for (name, run) in TESTS {
-        for round in 0..rounds {
-            eprintln!("pexec-bench: {name}, round {} of {rounds} ..", round + 1);
-            if let Some(peers) = &mut peers {
-                peers.run(name, &mut all);
+    let load = Load::now();
+    let (mut all, mut failed) = (Vec::new(), Vec::new());
+    for test in suite::ALL.iter().filter(|test| test.in_table) {
+        for round in 1..=rounds {
+            eprintln!("pexec-bench: {}, round {round} of {rounds} ..", test.name);
+            let before = all.len();
+            peers.run(test.name, &mut all);
+            let ours = child::own(test.name, size);
+            all.extend(ours.records);
+            if let Err(why) = ours.complete {
+                failed.push(format!("{}, round {round}: {why}", test.name));
             }
-            let mut records = Records::default();
-            records.begin(name);
-            run(&mut records, size);
-            all.append(&mut records.all);
+            if json {
+                all[before..].iter().for_each(|record| println!("{record}"));
+            }
         }
     }
-    let rows = rows(all);
-    println!("| test | peer | metric | median (least .. most) |\n|---|---|---|---:|");
-    for row in &rows {
-        let most = row.values.iter().copied().fold(f64::MIN, f64::max);
-        let least = row.values.iter().copied().fold(f64::MAX, f64::min);
+    if !json {
+        print!("{}", report(all));
+        peers
+            .skipped()
+            .iter()
+            .for_each(|why| println!("\nskipped: {why}"));
+        if let Some(cpus) = load.of_others() {
+            println!("\nOthers kept {cpus:.2} CPUs busy meanwhile: the less, the more the figures say.");
+        }
         println!(
-            "| {} | {} | {} | {} ({} .. {}) |",
-            row.test,
-            row.peer,
-            row.metric,
-            readable(row.median()),
-            readable(least),
-            readable(most)
+            "\nA peer's payloads begin with warm memory as ours do, but the later sizes of a peer find it colder."
         );
     }
-    goals(&rows);
-    for skipped in peers.iter().flat_map(|peers| &peers.skipped) {
-        println!("\nskipped: {skipped}");
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("not measured to the end: {}", failed.join("; ")))
     }
 }
 
-fn rows(all: Vec<Record>) -> Vec<Row> {
+/// The table of all records, and the goals.
+pub(crate) fn report(all: Vec<Record>) -> String {
+    let rows = rows(all);
+    format!("{}{}", table(&rows), goals::report(&rows))
+}
+
+/// Gathers the records of the same figure, in the order of their first.
+pub(crate) fn rows(all: Vec<Record>) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     for record in all {
         let known = rows
@@ -81,191 +93,88 @@ fn rows(all: Vec<Record>) -> Vec<Row> {
     rows
 }
 
-/// What is aimed at, as ratios within this run.
-fn goals(rows: &[Row]) {
-    let find = |test: &str, peer: &str, metric: &str| {
-        rows.iter()
-            .find(|row| row.test == test && row.peer == peer && row.metric == metric)
-            .map(Row::median)
-    };
-    let pool = "multiprocessing.Pool";
-    let pool_best = ["submit_each_per_s", "imap_unordered_per_s"]
-        .iter()
-        .filter_map(|metric| find("noop", pool, metric))
-        .reduce(f64::max);
-    let submit = find("noop", "pexec submit", "tasks_per_s");
-    let rtt = |place: &str| find("rtt", &format!("pexec [{place}]"), "p50_us");
-    let best_rtt = [
-        find("rtt", pool, "p50_us"),
-        find("rtt", "procspawn Pool", "p50_us"),
-    ]
-    .into_iter()
-    .flatten()
-    .reduce(f64::min);
-    let ratio = |ours: Option<f64>, theirs: Option<f64>| Some(ours? / theirs?);
-    let payload = |size: &str, way: &str| find("payload", &format!("pexec Vec<u8> {size}"), way);
-    let theirs = |size: &str, way: &str| {
-        let rows = rows
-            .iter()
-            .filter(|row| row.test == "payload" && row.metric == way);
-        rows.filter(|row| !row.peer.starts_with("pexec") && row.peer.contains(size))
-            .map(Row::median)
-            .reduce(f64::max)
-    };
-    let mut list = vec![
-        (
-            "no-op submit over the best process pool",
-            ratio(submit, pool_best),
-            50.0,
-            true,
-        ),
-        (
-            "no-op submit over rayon's spawn and channel",
-            ratio(
-                submit,
-                find("noop", "rayon spawn each + mpsc (threads)", "tasks_per_s"),
-            ),
-            0.9,
-            true,
-        ),
-        (
-            "no-op submit over the bound without a pool",
-            ratio(submit, find("noop", "peers/limit (no pool)", "tasks_per_s")),
-            0.5,
-            true,
-        ),
-        (
-            "no-op map over the Pool's best chunk",
-            ratio(
-                find("noop", "pexec map", "tasks_per_s"),
-                find("noop", pool, "map_best_chunk_per_s"),
-            ),
-            2.0,
-            true,
-        ),
-        (
-            "round trip of the best peer over ours",
-            ratio(best_rtt, rtt("free")),
-            50.0,
-            true,
-        ),
-        (
-            "round trip over a raw socket, split",
-            find("rtt", "pexec over the socket [split]", "ratio_p50"),
-            1.3,
-            false,
-        ),
-        (
-            "round trip over a raw socket, same CPU",
-            find("rtt", "pexec over the socket [same]", "ratio_p50"),
-            1.3,
-            false,
-        ),
-        (
-            "round trip p99 over p50",
-            ratio(find("rtt", "pexec [free]", "p99_us"), rtt("free")),
-            5.0,
-            false,
-        ),
-        (
-            "start to first result: procspawn over ours",
-            ratio(
-                find("startup", "procspawn", "first_result_ms"),
-                find("startup", "pexec", "first_result_ms"),
-            ),
-            2.0,
-            true,
-        ),
-        (
-            "both workers up: procspawn over ours",
-            ratio(
-                find("startup", "procspawn", "both_workers_ms"),
-                find("startup", "pexec", "both_workers_ms"),
-            ),
-            2.0,
-            true,
-        ),
-        (
-            "bytes a task, a million up front",
-            find("upfront", "pexec submit 1000000 up front", "bytes_per_task"),
-            200.0,
-            false,
-        ),
-        (
-            "worker memory, MiB (PSS)",
-            find("startup", "pexec", "worker_pss_mib"),
-            1.0,
-            false,
-        ),
-        (
-            "CPU-bound work, one worker over two",
-            ratio(
-                find("scale", "pexec 1 workers", "wall_s"),
-                find("scale", "pexec 2 workers", "wall_s"),
-            ),
-            1.95,
-            true,
-        ),
-        (
-            "mixed tasks over the ideal",
-            find("mixed", "pexec submit", "over_ideal"),
-            1.05,
-            false,
-        ),
-    ];
-    for (size, factor) in [("1KiB", 5.0), ("1MiB", 3.0), ("64MiB", 3.0)] {
-        for (name, way) in [
-            ("to a worker", "to_worker_GBps"),
-            ("from a worker", "from_worker_GBps"),
-        ] {
-            let label: &str = match (size, name) {
-                ("1KiB", "to a worker") => "1 KiB to a worker over the best peer",
-                ("1KiB", _) => "1 KiB from a worker over the best peer",
-                ("1MiB", "to a worker") => "1 MiB to a worker over the best peer",
-                ("1MiB", _) => "1 MiB from a worker over the best peer",
-                (_, "to a worker") => "64 MiB to a worker over the best peer",
-                _ => "64 MiB from a worker over the best peer",
-            };
-            list.push((label, ratio(payload(size, way), theirs(size, way)), factor, true));
-        }
-    }
-    println!("\n| goal | here | aimed at | |\n|---|---:|---:|---|");
-    for (name, here, goal, at_least) in list {
-        let aim = format!(
-            "{} {}",
-            if at_least { "at least" } else { "at most" },
-            readable(goal)
+fn table(rows: &[Row]) -> String {
+    let mut text = String::from("| test | peer | metric | median (least .. most) |\n|---|---|---|---:|\n");
+    for row in rows {
+        let most = row.values.iter().copied().fold(f64::MIN, f64::max);
+        let least = row.values.iter().copied().fold(f64::MAX, f64::min);
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} ({} .. {}) |",
+            row.test,
+            row.peer,
+            row.metric,
+            readable(median(&row.values)),
+            readable(least),
+            readable(most)
         );
-        let (here, verdict) = match here {
-            None => ("-".to_owned(), "not measured"),
-            Some(x) if (x >= goal) == at_least || x == goal => (readable(x), "met"),
-            Some(x) => (readable(x), "not met"),
-        };
-        println!("| {name} | {here} | {aim} | {verdict} |");
     }
+    text
 }
 
 /// Three significant digits, thousands with separators.
-fn readable(value: f64) -> String {
-    if value.abs() >= 1000.0 {
-        let digits = format!("{value:.0}");
-        let mut text = String::new();
-        for (i, c) in digits.chars().enumerate() {
+pub(crate) fn readable(value: f64) -> String {
+    let size = value.abs();
+    if size >= 1000.0 {
+        let digits = format!("{size:.0}");
+        let mut text = String::from(if value < 0.0 { "-" } else { "" });
+        for (i, digit) in digits.chars().enumerate() {
             if i > 0 && (digits.len() - i) % 3 == 0 {
                 text.push(',');
             }
-            text.push(c);
+            text.push(digit);
         }
         return text;
     }
-    let decimals = if value.abs() >= 100.0 {
-        0
-    } else if value.abs() >= 10.0 {
-        1
-    } else if value.abs() >= 1.0 {
-        2
-    } else {
-        3
+    let decimals = match size {
+        0.0 => 0,
+        100.0.. => 0,
+        10.0.. => 1,
+        1.0.. => 2,
+        _ => 3,
     };
     format!("{value:.decimals$}")
+}
+
+/// A whole number with its thousands set apart.
+pub(crate) fn readable_count(count: f64) -> String {
+    if count >= 1000.0 {
+        readable(count)
+    } else {
+        format!("{count:.0}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_records_of_a_figure_become_one_row_with_its_median_and_bounds() {
+        let record = |peer, value| Record::new("noop", peer, "tasks_per_s", value);
+        let rows = rows(vec![
+            record("a", 3.0),
+            record("b", 1.0),
+            record("a", 1234.0),
+            record("a", 2.0),
+        ]);
+        assert_eq!(rows.len(), 2);
+        assert!(table(&rows).contains("| noop | a | tasks_per_s | 3.00 (2.00 .. 1,234) |"));
+    }
+
+    #[test]
+    fn numbers_keep_three_digits_and_thousands_are_set_apart() {
+        for (value, text) in [
+            (0.0, "0"),
+            (0.1234, "0.123"),
+            (1.2345, "1.23"),
+            (12.345, "12.3"),
+            (123.45, "123"),
+            (1_234_567.8, "1,234,568"),
+            (-123_456.0, "-123,456"),
+        ] {
+            assert_eq!(readable(value), text);
+        }
+    }
 }

@@ -61,19 +61,22 @@ pub(crate) fn bytes(process: &str, file: &str, key: &str) -> f64 {
 
 /// CPU time that a process has used, in seconds.
 pub(crate) fn cpu_seconds(pid: u32) -> f64 {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
-    let of = |text: &str| {
-        text.split_whitespace()
-            .next()
-            .and_then(|ns| ns.parse::<f64>().ok())
-            .unwrap_or(0.0)
-    };
-    let all: f64 = threads.map_or(of(&text), |threads| {
-        threads
-            .flatten()
-            .map(|t| of(&std::fs::read_to_string(t.path().join("schedstat")).unwrap_or_default()))
-            .sum()
-    });
-    all / 1e9
+    threads(pid).map(|(_, seconds)| seconds).sum()
+}
+
+/// CPU time that this process's threads have used but for the first, which measures.
+pub(crate) fn cpu_seconds_beside_main() -> f64 {
+    let main = std::process::id();
+    let others = threads(main).filter(|&(tid, _)| tid != main);
+    others.map(|(_, seconds)| seconds).sum()
+}
+
+/// The threads of a process with the CPU time that each has used: in nanoseconds, not in ticks, at its source.
+fn threads(pid: u32) -> impl Iterator<Item = (u32, f64)> {
+    let folder = std::fs::read_dir(format!("/proc/{pid}/task"));
+    folder.into_iter().flatten().flatten().filter_map(|thread| {
+        let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        let ns: f64 = text.split_whitespace().next()?.parse().ok()?;
+        Some((thread.file_name().to_str()?.parse().ok()?, ns / 1e9))
+    })
 }
