@@ -13,7 +13,9 @@
 
 mod deaths;
 mod dispatch;
+mod recycle;
 mod retry;
+mod size;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -26,7 +28,9 @@ use std::time::{Duration, Instant};
 pub(crate) use deaths::Departure;
 use dispatch::Rotation;
 pub(crate) use dispatch::{Load, Placement};
+pub(crate) use recycle::Recycle;
 pub use retry::{Cause, Retry};
+pub(crate) use size::Size;
 pub(crate) use tasks::{Answer, Key, Policy, ResultKind};
 use tasks::{Delayed, Task};
 pub(crate) use workers::Standing;
@@ -44,7 +48,10 @@ const WINDOW_MIN: usize = 2;
 /// What the core decides by.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
-    pub(crate) workers: usize,
+    pub(crate) size: Size,
+    /// How long a worker above the least may have nothing to do.
+    pub(crate) idle_timeout: Duration,
+    pub(crate) recycle: Recycle,
     /// From TERM to KILL.
     pub(crate) kill_grace: Duration,
     /// Crashes that the pool bears within the period; `None`: as many as tasks cause.
@@ -69,6 +76,8 @@ pub(crate) enum Action {
     Divide { worker: usize, key: Key, cell: u16 },
     /// Tell the worker to leave when it has answered everything.
     Leave { worker: usize },
+    /// Say with `weighed` how much memory the worker has.
+    Weigh { worker: usize },
     /// TERM and CONT to the worker's process group.
     Terminate { worker: usize },
     /// KILL to the worker's process group.
@@ -145,6 +154,15 @@ pub(crate) struct Core {
     delayed: BinaryHeap<Delayed>,
     delays: u32,
     workers: Vec<Worker>,
+    /// How many of them are to be there.
+    size: Size,
+    /// How many are: those that are replaced when they are gone.
+    wanted: usize,
+    /// Since when tasks wait behind others although there could be more workers.
+    pressed_since: Option<Instant>,
+    /// When the workers' memory is to be looked at, and when it was.
+    weigh_at: Option<Instant>,
+    weighed_at: Option<Instant>,
     /// Where tasks that come one by one go.
     turn: Rotation,
     /// How many tasks under way have a time limit.
@@ -172,7 +190,10 @@ pub(crate) struct Counts {
 impl Core {
     /// A pool that wants its workers started: see the first actions.
     pub(crate) fn new(config: Config, now: Instant) -> Core {
-        let workers: Vec<Worker> = (0..config.workers).map(|_| Worker::new(now)).collect();
+        let size = config.size;
+        let workers: Vec<Worker> = (0..size.most)
+            .map(|at| Worker::new(now, at < size.least))
+            .collect();
         let mut core = Core {
             config,
             state: State::Running,
@@ -187,6 +208,11 @@ impl Core {
             delays: 0,
             turn: Rotation::new(workers.len()),
             workers,
+            size,
+            wanted: size.least,
+            pressed_since: None,
+            weigh_at: None,
+            weighed_at: None,
             timed: 0,
             new_timer: None,
             crashes: VecDeque::new(),
@@ -260,7 +286,9 @@ impl Core {
     /// To be called once at the end of each turn: hands out work, lets workers leave, closes.
     pub(crate) fn settle(&mut self, now: Instant, recall: &mut dyn Recall) {
         self.start_due_workers(now);
+        self.retire_due_workers(now, recall);
         self.dispatch(now, recall);
+        self.fit_size(now);
         if self.state > State::Running && self.state < State::Closed {
             if self.live == 0 {
                 self.let_workers_leave(now);

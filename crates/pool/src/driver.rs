@@ -124,7 +124,7 @@ impl Driver {
         launch: Launch,
         first_start: SyncSender<io::Result<()>>,
     ) -> Driver {
-        let workers = config.workers;
+        let workers = config.size.most;
         let now = Instant::now();
         Driver {
             shared,
@@ -405,6 +405,11 @@ impl Driver {
                     let _ = answer.send(done);
                 }
                 Command::ShutDown { cancel_queued } => self.core.shut_down(cancel_queued, &mut self.links),
+                Command::Resize(workers) => {
+                    self.make_room(workers);
+                    self.core.resize(now, workers, &mut self.links);
+                    self.carry_out(now);
+                }
                 Command::Terminate => self.core.terminate(now, &mut self.links),
                 Command::Workers(answer) => {
                     let _ = answer.send(self.workers());
@@ -415,6 +420,17 @@ impl Driver {
             }
         }
         self.pushed = pushed;
+    }
+
+    /// Has places for so many workers.
+    fn make_room(&mut self, workers: usize) {
+        let places = workers.max(self.links.0.len());
+        self.links.0.resize_with(places, || None);
+        self.generations.resize(places, 0);
+        self.remains.resize(places, None);
+        for slots in [&mut self.busy, &mut self.silent, &mut self.unsent] {
+            slots.grow(places);
+        }
     }
 
     /// Gives the task back when nothing is accepted any more.

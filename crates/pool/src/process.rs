@@ -7,6 +7,7 @@ pub(crate) mod shared;
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pexec_proto::codec;
@@ -54,7 +55,8 @@ use crate::options::TaskOptions;
 pub struct ProcessPool {
     shared: Arc<Shared>,
     controller: Controller,
-    workers: usize,
+    /// At most; told to maps, which look so far ahead.
+    workers: AtomicUsize,
     task_timeout: Option<Duration>,
     retry: Option<Retry>,
     /// A map's inputs may travel several at a time: nothing is said that is to hold for each.
@@ -65,6 +67,8 @@ pub struct ProcessPool {
 const BATCH_BYTES: usize = 32 << 10;
 /// An argument of more bytes travels alone.
 const ITEM_BYTES: usize = 8 << 10;
+/// More workers than any machine is good for.
+pub(crate) const MOST_WORKERS: usize = 1 << 16;
 /// Pools with smaller messages have no batches.
 pub(crate) const LEAST_MESSAGE: u64 = 64 << 10;
 
@@ -92,6 +96,18 @@ impl ProcessPool {
     /// Counts since the pool was built; all zero once it has been shut down.
     pub fn stats(&self) -> PoolStats {
         self.shared.ask(Command::Stats).unwrap_or_default()
+    }
+
+    /// From now on the pool has `n` workers, and an elastic one is elastic no more. 0 counts as 1, and more than 65,536 as
+    /// that.
+    ///
+    /// More workers are started at once; those that are there stay. Too many leave: first those that have nothing to
+    /// do, then busy ones, each after the task that it runs. No task is lost or ended for it. Returns at once; does
+    /// nothing once the pool was shut down.
+    pub fn resize(&self, n: usize) {
+        let n = n.clamp(1, MOST_WORKERS);
+        self.workers.store(n, Ordering::Relaxed);
+        self.shared.push(Command::Resize(n));
     }
 
     /// Accepts nothing more, finishes everything that was submitted, waits until every worker is gone and every
@@ -302,7 +318,7 @@ impl Executor for ProcessPool {
     }
 
     fn width(&self) -> usize {
-        self.workers
+        self.workers.load(Ordering::Relaxed)
     }
 }
 
@@ -318,6 +334,6 @@ impl Drop for ProcessPool {
 
 impl std::fmt::Debug for ProcessPool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ProcessPool({:?}, {} workers)", self.shared.name, self.workers)
+        write!(f, "ProcessPool({:?}, {} workers)", self.shared.name, self.width())
     }
 }

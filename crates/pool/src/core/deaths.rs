@@ -38,7 +38,7 @@ impl Core {
         let sent: Vec<_> = w.sent.drain(..).collect();
         (w.live_sent, w.sent_bytes, w.answers) = (0, 0, 0);
         (w.head_until, w.front_until) = (None, None);
-        w.life = Life::Down { start_at: Some(now) };
+        w.goes_down(Some(now));
         w.refused_starts = 0;
         let was_ready = w.was_ready;
 
@@ -107,9 +107,7 @@ impl Core {
             self.failed_starts += 1;
             // The first one may be bad luck; a pause keeps a hopeless start from eating the machine.
             let pause = Duration::from_millis(20) * (1 << self.failed_starts.min(6));
-            self.workers[worker].life = Life::Down {
-                start_at: now.checked_add(pause),
-            };
+            self.workers[worker].goes_down(now.checked_add(pause));
             if self.failed_starts >= FAILED_STARTS {
                 let text = format!(
                     "{FAILED_STARTS} workers in a row did not become ready: {}",
@@ -162,14 +160,9 @@ impl Core {
         // a short supply of processes says nothing about whether a worker can become ready.
         w.refused_starts += 1;
         let pause = Duration::from_millis(50) * (1 << w.refused_starts.min(6));
-        w.life = Life::Down {
-            start_at: now.checked_add(pause),
-        };
-        if self
-            .workers
-            .iter()
-            .all(|w| w.is_gone() && w.refused_starts >= REFUSED_STARTS)
-        {
+        w.goes_down(now.checked_add(pause));
+        let mut wanted = self.workers.iter().filter(|w| w.stays || !w.is_gone());
+        if wanted.all(|w| w.is_gone() && w.refused_starts >= REFUSED_STARTS) {
             self.break_pool(format!("no worker could be started: {reason}"), recall);
         }
     }

@@ -30,6 +30,11 @@ impl Rotation {
         }
     }
 
+    /// There are so many workers now.
+    pub(super) fn grow(&mut self, workers: usize) {
+        self.idle.resize(workers.div_ceil(64), 0);
+    }
+
     pub(super) fn is_idle(&mut self, worker: usize) {
         self.idle[worker / 64] |= 1 << (worker % 64);
     }
@@ -43,7 +48,7 @@ impl Rotation {
             while *bits != 0 {
                 let worker = 64 * at + bits.trailing_zeros() as usize;
                 *bits &= *bits - 1;
-                if workers[worker].life == Life::Ready && workers[worker].sent.is_empty() {
+                if takes(&workers[worker]) && workers[worker].sent.is_empty() {
                     (self.last, self.left) = (worker, 0);
                     return Some(worker);
                 }

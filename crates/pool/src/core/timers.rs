@@ -28,11 +28,17 @@ impl Core {
             Life::Starting { handshake_until } => handshake_until,
             Life::Ready => {
                 let spares = w.spares_from().filter(|_| idle);
-                [w.head_until, w.front_until, spares].into_iter().flatten().min()
+                let leaves = self.leaves_at(w);
+                [w.head_until, w.front_until, spares, leaves]
+                    .into_iter()
+                    .flatten()
+                    .min()
             }
             Life::Ending { kill_at, .. } => kill_at,
         });
-        workers.chain(self.delayed.peek().map(|d| d.at)).min()
+        let delayed = self.delayed.peek().map(|d| d.at);
+        let others = [delayed, self.grows_at(), self.weigh_at];
+        workers.chain(others.into_iter().flatten()).min()
     }
 
     /// Does what is due.
@@ -44,6 +50,7 @@ impl Core {
                 self.enqueue(key, End::Back);
             }
         }
+        self.weigh_due_workers(now);
         for index in 0..self.workers.len() {
             self.check_response(now, index, recall);
             let worker = &self.workers[index];

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::tasks::{Key, Place};
-use super::{Action, Core, Recall, State, WINDOW_MAX, WINDOW_MIN};
+use super::{Action, Core, Recall, WINDOW_MAX, WINDOW_MIN};
 
 /// Where a worker stands, as others may know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,17 +100,35 @@ pub(super) struct Worker {
     /// Nanoseconds that it takes for a task, as it has said last.
     pace: u64,
     pub(super) tasks_done: u64,
+    /// How many more tasks it may run.
+    pub(super) quota: u64,
+    /// It has run a task.
+    pub(super) has_worked: bool,
+    /// When it became ready.
+    pub(super) ready_at: Instant,
+    /// Since when it has nothing to do, if that is so.
+    pub(super) idle_since: Instant,
+    /// It has run a task since its memory was looked at.
+    pub(super) unweighed: bool,
+    /// It has more memory than it may.
+    pub(super) heavy: bool,
+    /// It gets no more tasks, and leaves once it is through with what it has started.
+    pub(super) retires: bool,
+    /// When it is gone, another takes its place.
+    pub(super) stays: bool,
     /// It became ready once.
     pub(super) was_ready: bool,
-    started_before: bool,
+    pub(super) started_before: bool,
     /// Starts in a row that the kernel refused.
     pub(super) refused_starts: u32,
 }
 
 impl Worker {
-    pub(super) fn new(now: Instant) -> Worker {
+    pub(super) fn new(now: Instant, stays: bool) -> Worker {
         Worker {
-            life: Life::Down { start_at: Some(now) },
+            life: Life::Down {
+                start_at: stays.then_some(now),
+            },
             sent: VecDeque::new(),
             live_sent: 0,
             sent_bytes: 0,
@@ -124,6 +142,14 @@ impl Worker {
             divided_at: now,
             pace: UNKNOWN_PACE,
             tasks_done: 0,
+            quota: 0,
+            has_worked: false,
+            ready_at: now,
+            idle_since: now,
+            unweighed: false,
+            heavy: false,
+            retires: false,
+            stays,
             was_ready: false,
             started_before: false,
             refused_starts: 0,
@@ -132,6 +158,26 @@ impl Worker {
 
     pub(super) fn is_gone(&self) -> bool {
         matches!(self.life, Life::Down { .. })
+    }
+
+    /// There is no process, and then there is one again, if one is wanted here.
+    pub(super) fn goes_down(&mut self, start_at: Option<Instant>) {
+        self.life = Life::Down {
+            start_at: start_at.filter(|_| self.stays),
+        };
+    }
+
+    /// A process is started, of which nothing is known yet.
+    pub(super) fn starts(&mut self, handshake_until: Option<Instant>, quota: Option<u64>) {
+        self.life = Life::Starting { handshake_until };
+        self.started_before = true;
+        self.was_ready = false;
+        self.tasks_done = 0;
+        self.window = WINDOW_MIN;
+        self.pace = UNKNOWN_PACE;
+        self.quota = quota.unwrap_or(u64::MAX);
+        (self.has_worked, self.unweighed) = (false, false);
+        (self.heavy, self.retires) = (false, false);
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -146,11 +192,16 @@ impl Worker {
     /// it busy.
     pub(super) fn room(&self) -> usize {
         const AHEAD_BYTES: u64 = 1 << 20;
-        if self.sent_bytes > AHEAD_BYTES {
-            WINDOW_MIN.saturating_sub(self.sent.len())
+        let window = if self.sent_bytes > AHEAD_BYTES {
+            WINDOW_MIN
         } else {
-            self.window.saturating_sub(self.sent.len())
-        }
+            self.window
+        };
+        let quota = if self.retires { 0 } else { self.quota };
+        let left = quota.saturating_sub(self.live_sent as u64);
+        window
+            .saturating_sub(self.sent.len())
+            .min(usize::try_from(left).unwrap_or(usize::MAX))
     }
 
     pub(super) fn push(&mut self, key: Key, id: u64, size: u32, divisible: bool) -> u16 {
@@ -182,11 +233,14 @@ impl Worker {
             if sent.live {
                 self.live_sent -= 1;
                 self.sent_bytes = self.sent_bytes.saturating_sub(u64::from(size));
+                self.quota = self.quota.saturating_sub(1);
+                self.has_worked = true;
             }
             self.answers += 1;
             self.spares_nothing = false;
             self.head_since = now;
             self.head_until = None;
+            self.idle_since = now;
             self.front_until = if self.sent.is_empty() {
                 None
             } else {
@@ -236,32 +290,6 @@ impl Worker {
 }
 
 impl Core {
-    /// Starts a process in every slot whose time has come.
-    pub(super) fn start_due_workers(&mut self, now: Instant) {
-        let wanted = match self.state {
-            State::Running => true,
-            State::Draining => self.live > 0,
-            State::Stopping | State::Closed => false,
-        };
-        for (index, worker) in self.workers.iter_mut().enumerate() {
-            if let Life::Down { start_at: Some(at) } = worker.life
-                && at <= now
-                && wanted
-            {
-                worker.life = Life::Starting {
-                    handshake_until: now.checked_add(self.config.handshake_limit),
-                };
-                self.counts.restarts += u64::from(worker.started_before);
-                worker.started_before = true;
-                worker.was_ready = false;
-                worker.tasks_done = 0;
-                worker.window = WINDOW_MIN;
-                worker.pace = UNKNOWN_PACE;
-                self.actions.push(Action::Spawn { worker: index });
-            }
-        }
-    }
-
     /// The worker has proved who it is; its initializer may take as long as it likes.
     pub(crate) fn authenticated(&mut self, worker: usize) {
         if let Life::Starting { handshake_until } = &mut self.workers[worker].life {
@@ -270,12 +298,13 @@ impl Core {
     }
 
     /// The worker's initializer has succeeded. False: it was not expected to say so.
-    pub(crate) fn ready(&mut self, worker: usize) -> bool {
+    pub(crate) fn ready(&mut self, now: Instant, worker: usize) -> bool {
         let w = &mut self.workers[worker];
         match w.life {
             Life::Starting { .. } => {
                 w.life = Life::Ready;
                 w.was_ready = true;
+                (w.ready_at, w.idle_since) = (now, now);
                 self.failed_starts = 0;
                 self.turn.is_idle(worker);
                 true
@@ -410,32 +439,6 @@ impl Core {
         taken
     }
 
-    /// Tells every worker that has nothing to do to leave, for good.
-    pub(super) fn let_workers_leave(&mut self, now: Instant) {
-        for (index, worker) in self.workers.iter_mut().enumerate() {
-            match worker.life {
-                Life::Ready => {
-                    let kill_at = now.checked_add(self.config.kill_grace);
-                    worker.life = Life::Ending {
-                        why: Why::Leaving,
-                        kill_at,
-                    };
-                    self.actions.push(Action::Leave { worker: index });
-                }
-                // It has no task and never will: there is nothing to be orderly about.
-                Life::Starting { .. } => {
-                    worker.life = Life::Ending {
-                        why: Why::Leaving,
-                        kill_at: None,
-                    };
-                    self.actions.push(Action::Kill { worker: index });
-                }
-                Life::Down { .. } => worker.life = Life::Down { start_at: None },
-                Life::Ending { .. } => {}
-            }
-        }
-    }
-
     /// Starts the clock of the task at a worker's head.
     pub(super) fn time_head(&mut self, worker: usize) {
         if self.timed == 0 {
@@ -460,6 +463,9 @@ impl Core {
         w.pop_front(now, size);
         if w.sent.is_empty() {
             self.turn.is_idle(worker);
+        }
+        if self.config.recycle.memory.is_some() {
+            self.weigh_soon(now, worker);
         }
     }
 

@@ -13,6 +13,7 @@ use super::{Driver, Source, batches};
 use crate::core::{Action, Ending, Key};
 use crate::error::TaskError;
 use crate::future::bytes::Bytes;
+use crate::process::info::resident_bytes;
 
 impl Driver {
     /// Carries out everything that is decided by now.
@@ -46,6 +47,11 @@ impl Driver {
                 if let Some(link) = &mut self.links.0[worker] {
                     link.outbox.push(&Header::control(Kind::Stop, 0).encode());
                     self.unsent.insert(worker);
+                }
+            }
+            Action::Weigh { worker } => {
+                if let Some(link) = &self.links.0[worker] {
+                    self.core.weighed(worker, resident_bytes(link.pid as u32));
                 }
             }
             Action::Terminate { worker } => {

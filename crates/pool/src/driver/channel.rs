@@ -287,7 +287,7 @@ impl Reader<'_> {
     fn handle(&mut self, header: Header, body: Received<'_>) -> Result<(), Fault> {
         match header.kind {
             Kind::Ready => {
-                if !self.core.ready(self.slot) {
+                if !self.core.ready(self.now, self.slot) {
                     return Err(Fault("it said twice that it is ready".into()));
                 }
                 *self.stage = Stage::Serving;

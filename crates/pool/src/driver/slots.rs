@@ -8,6 +8,11 @@ impl Slots {
         Slots(vec![0; workers.div_ceil(64)])
     }
 
+    /// There are so many slots now.
+    pub(super) fn grow(&mut self, workers: usize) {
+        self.0.resize(workers.div_ceil(64), 0);
+    }
+
     #[inline]
     pub(super) fn insert(&mut self, slot: usize) {
         self.0[slot / 64] |= 1 << (slot % 64);

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ use pexec_proto::FunctionRef;
 use pexec_proto::codec;
 
 use super::shared::Shared;
-use super::{LEAST_MESSAGE, ProcessPool};
-use crate::core::{Config, Retry};
+use super::{LEAST_MESSAGE, MOST_WORKERS, ProcessPool};
+use crate::core::{Config, Recycle, Retry, Size};
 use crate::driver::{Driver, Launch, thread};
 use crate::entry::{MAX_DEPTH, is_initialized};
 use crate::error::BuildError;
@@ -25,6 +26,7 @@ use crate::preamble;
 const MAX_MESSAGE: u64 = 1 << 30;
 const KILL_GRACE: Duration = Duration::from_secs(5);
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How tasks and answers travel between a pool and its workers; results and guarantees are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,7 +66,9 @@ impl Transport {
 #[derive(Debug, Default)]
 #[must_use]
 pub struct ProcessPoolBuilder {
-    workers: Option<usize>,
+    workers: Option<Size>,
+    idle_timeout: Option<Duration>,
+    recycle: Recycle,
     name: Option<String>,
     initializer: Option<Result<Vec<u8>, String>>,
     task_timeout: Option<Duration>,
@@ -81,7 +85,57 @@ pub struct ProcessPoolBuilder {
 impl ProcessPoolBuilder {
     /// How many workers; 0 is refused. Default: one per CPU that this process may use.
     pub fn workers(mut self, n: usize) -> Self {
-        self.workers = Some(n);
+        self.workers = Some(Size::of(n));
+        self
+    }
+
+    /// An elastic pool: `least` workers from the start, and more, up to `most`, while tasks wait for one. Those above
+    /// the least leave when they have had nothing to do for the [`idle_timeout`](Self::idle_timeout). 0, and a `most`
+    /// below `least`, are refused.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # fn build() -> Result<(), pexec::BuildError> {
+    /// let pool = pexec::ProcessPool::builder()
+    ///     .workers_between(1, 16)
+    ///     .idle_timeout(Duration::from_secs(10))
+    ///     .build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn workers_between(mut self, least: usize, most: usize) -> Self {
+        self.workers = Some(Size { least, most });
+        self
+    }
+
+    /// After this long without a task a worker above the least leaves. Default: a minute. Means nothing to a pool that
+    /// is not elastic.
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.idle_timeout = Some(timeout);
+        self
+    }
+
+    /// Replaces a worker when it has run `n` tasks; 0 is refused. Default: never. Exact: each attempt of a task counts,
+    /// and no worker runs more. A map's inputs travel one by one then.
+    ///
+    /// A worker is only ever replaced between tasks, and no task is lost or charged for it. It counts neither as a
+    /// crash nor towards the restart limit. The replacement has the same slot, and starts when the old one is gone.
+    pub fn max_tasks_per_worker(mut self, n: u64) -> Self {
+        self.recycle.tasks = Some(n);
+        self
+    }
+
+    /// Replaces a worker, between tasks, that became ready this long ago and has run a task since; one worker after the
+    /// other. Default, and zero: never.
+    pub fn max_worker_age(mut self, age: Duration) -> Self {
+        self.recycle.age = Some(age).filter(|age| !age.is_zero());
+        self
+    }
+
+    /// Replaces a worker, between tasks, whose resident memory is larger than so many bytes after a task; 0 is refused.
+    /// Default: never. It is looked at within 50 ms of a task's end; a worker that runs the next task by then is
+    /// measured with it. To end a task that takes too much, use [`limits`](Self::limits).
+    pub fn max_worker_memory(mut self, bytes: u64) -> Self {
+        self.recycle.memory = Some(bytes);
         self
     }
 
@@ -204,11 +258,24 @@ impl ProcessPoolBuilder {
             return Err(BuildError::NotInitialized);
         }
         let invalid = |why: &str| Err(BuildError::Invalid(why.to_owned()));
-        let workers = match self.workers {
-            Some(0) => return invalid("workers(0): a pool needs at least one worker"),
-            Some(n) => n,
-            None => crate::cpus(),
-        };
+        let size = self.workers.unwrap_or_else(|| Size::of(crate::cpus()));
+        match size {
+            Size { most: 0, .. } => return invalid("workers(0): a pool needs at least one worker"),
+            Size { least: 0, .. } => {
+                return invalid("workers_between(0, ..): a pool keeps at least one worker");
+            }
+            Size { least, most } if least > most => {
+                return invalid("workers_between: the most is less than the least");
+            }
+            Size { most, .. } if most > MOST_WORKERS => return invalid("more than 65,536 workers"),
+            Size { .. } => {}
+        }
+        if self.recycle.tasks == Some(0) {
+            return invalid("max_tasks_per_worker(0): no worker could ever run a task");
+        }
+        if self.recycle.memory == Some(0) {
+            return invalid("max_worker_memory(0): every worker has some");
+        }
         if self.queue_capacity == Some(0) {
             return invalid("queue_capacity(0): nothing could ever be submitted");
         }
@@ -222,10 +289,17 @@ impl ProcessPoolBuilder {
         }
         let initializer = self.initializer.transpose().map_err(BuildError::Invalid)?;
         let name = self.name.unwrap_or_else(|| "pexec".to_owned());
-        let shared =
-            Shared::new(name.clone(), max_message, self.queue_capacity).map_err(BuildError::Start)?;
+        let shared = Shared::new(
+            name.clone(),
+            max_message,
+            self.queue_capacity,
+            size.least < size.most,
+        )
+        .map_err(BuildError::Start)?;
         let config = Config {
-            workers,
+            size,
+            idle_timeout: self.idle_timeout.unwrap_or(IDLE_TIMEOUT),
+            recycle: self.recycle,
             kill_grace: self.kill_grace.unwrap_or(KILL_GRACE),
             restart_limit: self.restart_limit,
             handshake_limit: HANDSHAKE_LIMIT,
@@ -252,9 +326,10 @@ impl ProcessPoolBuilder {
         let pool = ProcessPool {
             controller: shared.controller(),
             shared,
-            workers,
+            workers: AtomicUsize::new(size.most),
             batches: self.task_timeout.is_none()
                 && self.retry.is_none()
+                && self.recycle.tasks.is_none()
                 && self.queue_capacity.is_none()
                 && max_message >= LEAST_MESSAGE,
             task_timeout: self.task_timeout,

@@ -41,6 +41,7 @@ pub(crate) enum Command {
     Interrupt(Arc<Slot>, SyncSender<bool>),
     ShutDown { cancel_queued: bool },
     Terminate,
+    Resize(usize),
     Workers(SyncSender<Vec<WorkerInfo>>),
     Stats(SyncSender<PoolStats>),
 }
@@ -85,6 +86,8 @@ pub(crate) struct Shared {
     pub(crate) max_message: u64,
     pub(crate) callbacks: Callbacks,
     capacity: Option<usize>,
+    /// Tasks always go through the queue: there may have to be more workers for them.
+    elastic: bool,
     queue: Mutex<Queue>,
     room: Condvar,
     finished: Condvar,
@@ -148,12 +151,18 @@ pub(crate) enum Pushed {
 }
 
 impl Shared {
-    pub(crate) fn new(name: String, max_message: u64, capacity: Option<usize>) -> io::Result<Arc<Shared>> {
+    pub(crate) fn new(
+        name: String,
+        max_message: u64,
+        capacity: Option<usize>,
+        elastic: bool,
+    ) -> io::Result<Arc<Shared>> {
         Ok(Arc::new(Shared {
             callbacks: Callbacks::new(&name),
             name,
             max_message,
             capacity,
+            elastic,
             queue: Mutex::default(),
             room: Condvar::new(),
             finished: Condvar::new(),
@@ -198,6 +207,7 @@ impl Shared {
         let task = match self.capacity {
             // The number of those that wait is the queue's to know.
             Some(_) => task,
+            None if self.elastic => task,
             None => {
                 let mut task = Some(task);
                 let placed = self.in_the_seat(|driver, alone| driver.submit_now(task.take()?, alone));

@@ -35,6 +35,13 @@ pub(super) fn check(core: &Core) {
         .enumerate()
         .map(|(index, worker)| check_worker(core, index, worker));
     assert_eq!(entries.sum::<usize>(), sent, "each sent task is with its worker");
+    let wanted = core.workers.iter().filter(|w| w.stays).count();
+    assert_eq!(wanted, core.wanted, "workers that are replaced");
+    assert!(
+        (core.size.least..=core.size.most).contains(&wanted),
+        "{wanted} workers in a pool of {:?}",
+        core.size
+    );
     if core.state >= State::Stopping {
         assert_eq!(
             (queued, delayed),
@@ -73,6 +80,16 @@ fn check_worker(core: &Core, index: usize, worker: &Worker) -> usize {
         (live, bytes),
         "sums of worker {index}"
     );
+    assert!(
+        live as u64 <= worker.quota,
+        "worker {index} is sent more tasks than it may run"
+    );
+    if matches!(
+        worker.life,
+        Life::Down { start_at: Some(_) } | Life::Starting { .. }
+    ) {
+        assert!(worker.stays, "worker {index} starts and nobody wants it");
+    }
     if matches!(worker.life, Life::Down { .. } | Life::Starting { .. }) {
         assert!(
             worker.sent.is_empty(),

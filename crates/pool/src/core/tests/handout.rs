@@ -25,7 +25,7 @@ fn a_worker_that_is_not_ready_is_sent_nothing() {
     assert_eq!(sends(&rig.turn()), []);
     rig.core.authenticated(0);
     assert_eq!(sends(&rig.turn()), [], "its initializer has not run");
-    assert!(rig.core.ready(0));
+    assert!(rig.core.ready(rig.now, 0));
     assert!(sends(&rig.turn()).iter().all(|&(worker, _)| worker == 0));
     assert_eq!(rig.sent(0).len(), WINDOW_MIN);
 }

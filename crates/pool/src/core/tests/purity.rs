@@ -1,10 +1,12 @@
 //! The core does no I/O, reads no clock and starts nothing: its sources import nothing that could.
 
-const SOURCES: [(&str, &str); 7] = [
+const SOURCES: [(&str, &str); 9] = [
     ("core.rs", include_str!("../../core.rs")),
     ("deaths.rs", include_str!("../deaths.rs")),
     ("dispatch.rs", include_str!("../dispatch.rs")),
+    ("recycle.rs", include_str!("../recycle.rs")),
     ("retry.rs", include_str!("../retry.rs")),
+    ("size.rs", include_str!("../size.rs")),
     ("tasks.rs", include_str!("../tasks.rs")),
     ("timers.rs", include_str!("../timers.rs")),
     ("workers.rs", include_str!("../workers.rs")),
@@ -35,7 +37,9 @@ fn the_core_imports_only_the_protocol_std_and_itself() {
                 "super::",
                 "deaths::",
                 "dispatch::",
+                "recycle::",
                 "retry::",
+                "size::",
                 "tasks::",
                 "workers::",
             ];

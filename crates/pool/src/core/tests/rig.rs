@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::core::{Action, Answer, Config, Core, Departure, Ending, Key, Policy, Recall, ResultKind, Retry};
+use crate::core::{
+    Action, Answer, Config, Core, Departure, Ending, Key, Policy, Recall, Recycle, ResultKind, Retry, Size,
+};
 
 /// The pages of all workers.
 #[derive(Default)]
@@ -53,7 +55,9 @@ pub(super) struct Rig {
 
 pub(super) fn config(workers: usize) -> Config {
     Config {
-        workers,
+        size: Size::of(workers),
+        idle_timeout: Duration::from_secs(10),
+        recycle: Recycle::default(),
         kill_grace: Duration::from_millis(200),
         restart_limit: None,
         handshake_limit: Duration::from_secs(5),
@@ -103,7 +107,7 @@ impl Rig {
 
     pub(super) fn comes_up(&mut self, worker: usize) {
         self.core.authenticated(worker);
-        assert!(self.core.ready(worker));
+        assert!(self.core.ready(self.now, worker));
     }
 
     /// Submits a task of no size; gives its key.

@@ -11,7 +11,7 @@ use super::books;
 use super::process::{Doing, Machine, Weather};
 use super::truth::{Chance, Truth};
 use crate::core::workers::Life;
-use crate::core::{Action, Config, Core, State};
+use crate::core::{Action, Config, Core, Recycle, Size, State};
 
 pub(super) struct World {
     core: Core,
@@ -46,8 +46,17 @@ impl World {
             )),
             _ => None,
         };
+        let most = workers + [0, 0, 0, chance.below(4) as usize][chance.below(4) as usize];
+        let mut bound = |most: u64| chance.one_in(4).then(|| 1 + chance.below(most));
+        let recycle = Recycle {
+            tasks: bound(20),
+            age: bound(500).map(Duration::from_millis),
+            memory: bound(10),
+        };
         let config = Config {
-            workers,
+            size: Size { least: workers, most },
+            idle_timeout: Duration::from_millis(1 + chance.below(100)),
+            recycle,
             kill_grace: Duration::from_millis(1 + chance.below(200)),
             restart_limit,
             handshake_limit: Duration::from_millis(100 + chance.below(5000)),
@@ -72,7 +81,7 @@ impl World {
         };
         let core = Core::new(config, base);
         let machine = Machine {
-            processes: (0..workers).map(|_| None).collect(),
+            processes: (0..most).map(|_| None).collect(),
             truth: Truth::default(),
             chance: Chance::new(chance.next()),
             weather,
@@ -84,7 +93,7 @@ impl World {
             keys: Vec::new(),
             meant: Vec::new(),
             state: State::Running,
-            last_end: vec![(None, State::Running); workers],
+            last_end: vec![(None, State::Running); most],
             terminated: false,
             broken: false,
             closed: false,

@@ -6,6 +6,7 @@ use super::World;
 use crate::core::retry::{Cause, Retry};
 use crate::core::tasks::Place;
 use crate::core::tests::process::Call;
+use crate::core::workers::Life;
 use crate::core::{Load, Placement, Policy, State};
 
 impl World {
@@ -21,6 +22,7 @@ impl World {
                 650..=779 => self.cancel(),
                 780..=899 => self.kill(),
                 900..=991 => self.interrupt(),
+                992..=994 if self.chance.one_in(2) => self.resize(),
                 992..=994 => self.end_somehow(),
                 _ => self.machine.run(3),
             }
@@ -153,6 +155,29 @@ impl World {
         let key = self.machine.truth.task(id).key;
         self.core.interrupt(key);
         self.after();
+        self.carry_out();
+    }
+
+    fn resize(&mut self) {
+        let workers = self.chance.below(7) as usize;
+        let places = workers.max(self.machine.processes.len());
+        self.machine.processes.resize_with(places, || None);
+        self.last_end.resize(places, (None, State::Running));
+        let there = |world: &World| {
+            let there = world.core.workers.iter().enumerate();
+            let ready = there.filter(|(_, w)| w.life == Life::Ready && !w.retires && w.stays);
+            ready.map(|(at, _)| at).collect::<Vec<_>>()
+        };
+        let before = there(self);
+        self.core.resize(self.now, workers, &mut self.machine);
+        self.after();
+        let after = there(self);
+        if self.state < State::Stopping && before.len() <= workers {
+            assert!(
+                before.iter().all(|at| after.contains(at)),
+                "a worker leaves although there are to be more"
+            );
+        }
         self.carry_out();
     }
 

@@ -29,7 +29,7 @@ impl World {
                 self.after();
             }
             Frame::Ready => {
-                assert!(self.core.ready(slot), "it was expected to become ready");
+                assert!(self.core.ready(self.now, slot), "it was expected to become ready");
                 self.after();
                 let usable = self.core.workers[slot].life == Life::Ready;
                 self.process(slot).usable = usable;
@@ -178,6 +178,12 @@ impl World {
                 assert_eq!(process.startable().next(), None, "a worker is to leave its tasks");
                 (process.usable, process.sealed) = (false, true);
                 process.orders.push_back(Order::Leave);
+            }
+            Action::Weigh { worker } => {
+                assert!(self.machine.processes[worker].is_some(), "nobody to weigh");
+                let bytes = self.chance.below(10);
+                self.core.weighed(worker, bytes);
+                self.after();
             }
             Action::Terminate { worker } => self.terminate(worker),
             Action::Kill { worker } => self.kill_process(worker),
