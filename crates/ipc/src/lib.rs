@@ -10,6 +10,7 @@ pub mod carry;
 pub mod cells;
 pub mod env;
 pub mod image;
+pub mod limits;
 pub mod memory;
 pub mod process;
 pub mod reap;

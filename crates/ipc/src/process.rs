@@ -156,9 +156,61 @@ pub fn signal_name(n: i32) -> Option<&'static str> {
     Signal::try_from(n).ok().map(Signal::as_str)
 }
 
+/// The threads of this process, where /proc tells them; else the calling one.
+fn threads() -> Vec<i32> {
+    let entries = std::fs::read_dir("/proc/self/task")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let threads: Vec<i32> = entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect();
+    if threads.is_empty() { vec![0] } else { threads }
+}
+
+/// Sets the niceness of every thread of this process; those that it starts later take it over.
+///
+/// # Errors
+///
+/// What the kernel says: a lower one than it has needs a privilege.
+pub fn set_nice(nice: i32) -> io::Result<()> {
+    for thread in threads() {
+        rustix::process::setpriority_process(rustix::process::Pid::from_raw(thread), nice)?;
+    }
+    Ok(())
+}
+
+/// Sets the CPUs that this process may run on, likewise.
+///
+/// # Errors
+///
+/// What the kernel says; `InvalidInput` for a number that no CPU has.
+pub fn set_affinity(cpus: &[u32]) -> io::Result<()> {
+    let mut set = nix::sched::CpuSet::new();
+    for &cpu in cpus {
+        let cpu = usize::try_from(cpu).map_err(|_| io::ErrorKind::InvalidInput)?;
+        set.set(cpu)?;
+    }
+    // The kernel leaves out those that do not exist, and says nothing of it.
+    for thread in threads() {
+        nix::sched::sched_setaffinity(Pid::from_raw(thread), &set)?;
+    }
+    let got = nix::sched::sched_getaffinity(Pid::from_raw(0))?;
+    let all = cpus.iter().all(|&cpu| got.is_set(cpu as usize).unwrap_or(false));
+    if all {
+        Ok(())
+    } else {
+        Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "this machine does not have all of them, or this program may not use them",
+        ))
+    }
+}
+
 /// Puts the signals that a task or its children would stumble over back to what a fresh Rust program expects,
 /// whatever the parent had and however early this is called: nothing is blocked, SIGPIPE is ignored (so that a
-/// write to a closed pipe is an error), and SIGCHLD is not (or no child's end could be learned).
+/// write to a closed pipe is an error), and SIGCHLD is not (or no child's end could be learned), nor SIGXCPU (or a limit on
+/// CPU time would end nobody).
 #[allow(unsafe_code)]
 pub fn default_signals() {
     use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, signal, sigprocmask};
@@ -167,6 +219,8 @@ pub fn default_signals() {
     let _ = unsafe { signal(Signal::SIGPIPE, SigHandler::SigIgn) };
     // SAFETY: as above.
     let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) };
+    // SAFETY: as above.
+    let _ = unsafe { signal(Signal::SIGXCPU, SigHandler::SigDfl) };
 }
 
 /// Where the running image lies and which one it is: device, inode, size and time of change.

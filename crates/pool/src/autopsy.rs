@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use pexec_proto::Limits;
+
 /// A panic inside a task, as the worker saw it.
 #[derive(Clone, Debug)]
 pub struct Panic {
@@ -143,10 +145,30 @@ fn nix_name(n: i32) -> Option<&'static str> {
     pexec_ipc::process::signal_name(n)
 }
 
+/// Which of the limits that were in force a worker's end tells of, if any.
+pub(crate) fn limit_verdict(exit: Exit, alloc_failed: bool, limits: &Limits) -> Option<String> {
+    match exit {
+        Exit::Signal(24) => {
+            let limit = Duration::from_millis(limits.cpu_ms?);
+            Some(format!("it used more CPU time than its limit of {limit:?}"))
+        }
+        Exit::Signal(6) if alloc_failed => {
+            let limit = limits.address_space?;
+            Some(format!(
+                "an allocation failed under its address space limit of {:.1} MiB",
+                limit as f64 / f64::from(1 << 20)
+            ))
+        }
+        Exit::Code(_) | Exit::Signal(_) | Exit::Unknown => None,
+    }
+}
+
+/// What Rust's allocator says before it aborts.
+pub(crate) const ALLOCATION: &str = "memory allocation of ";
+
 /// The one-line verdict of a worker's end that nobody asked for.
-pub(crate) fn verdict(exit: Exit, tail: &str, peak_rss: Option<u64>) -> String {
+pub(crate) fn verdict(exit: Exit, tail: &str, alloc: bool, peak_rss: Option<u64>) -> String {
     let overflow = tail.contains("has overflowed its stack");
-    let alloc = tail.contains("memory allocation of ");
     match exit {
         Exit::Code(0) => "the task ended its process with exit(0), which is never success".to_owned(),
         Exit::Code(code) => format!("the task ended its process with exit({code})"),

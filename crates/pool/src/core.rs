@@ -99,6 +99,8 @@ pub(crate) enum Ending {
     Crashed(Ran),
     /// With its worker, which was ended for it.
     TimedOut(Ran),
+    /// With its worker, which had reached a limit that was set.
+    LimitExceeded(Ran),
     /// With its worker, which was ended on request.
     Killed(Ran),
     /// It never started.

@@ -7,6 +7,7 @@ use crate::core::Retry;
 use crate::error::TrySubmitError;
 use crate::function::{Payload, TaskFn};
 use crate::future::TaskFuture;
+use crate::limits::Limits;
 use crate::map::run::{Inputs, Run};
 use crate::map::{Map, MapUnordered};
 use crate::options::TaskOptions;
@@ -198,6 +199,26 @@ where
     /// Runs the task again as this says, instead of the pool's `retry`. Needs a process pool.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.options.set().retry = Some(retry);
+        self
+    }
+
+    /// Bounds what the task may use, instead of the pool's [`limits`](crate::ProcessPoolBuilder::limits), as far as they
+    /// are named. Needs a process pool.
+    ///
+    /// They are set when the task starts and put back when it has ended, as soft limits, so that the next task is free
+    /// again. So the task's own code could raise them again, up to the hard limit. What they make happen stays: memory
+    /// that a library could not get, a descriptor that it could not open, may be remembered by it; and if the task lowers
+    /// a hard limit itself, the worker keeps that.
+    ///
+    /// ```no_run
+    /// # use pexec::{Executor, Limits, ProcessPool, TaskError};
+    /// # fn build(pool: ProcessPool) -> Result<(), TaskError> {
+    /// let small = Limits::new().address_space(1 << 30);
+    /// let sum = pool.task(|a: u64, b: u64| a + b, (1, 2)).limits(small).submit();
+    /// # sum.result()?; Ok(()) }
+    /// ```
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.options.set().limits = Some(limits);
         self
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::core::Retry;
 use crate::future::slot::{EmitFn, Extra};
+use crate::limits::Limits;
 
 /// The options of one task; a plain one has none, and costs nothing for them.
 #[derive(Default)]
@@ -14,6 +15,7 @@ pub(crate) struct Options {
     pub(crate) label: Option<Box<str>>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) retry: Option<Retry>,
+    pub(crate) limits: Option<Limits>,
     pub(crate) on_emit: Option<EmitFn>,
 }
 

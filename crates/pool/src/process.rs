@@ -25,6 +25,7 @@ use crate::future::batch::{Arguments, Batch};
 use crate::future::bytes::Bytes;
 use crate::future::slot::{Controller, Slot};
 use crate::ids::{next_task_id, next_task_ids};
+use crate::limits::Limits;
 use crate::map::run::Run;
 use crate::options::TaskOptions;
 
@@ -146,16 +147,21 @@ impl ProcessPool {
     }
 
     fn policy(&self, options: &mut TaskOptions) -> Option<Box<Policy>> {
-        let (timeout, retry) = match options.given() {
-            Some(options) => (options.timeout.take(), options.retry.take()),
-            None => (None, None),
+        let (timeout, retry, limits) = match options.given() {
+            Some(options) => (
+                options.timeout.take(),
+                options.retry.take(),
+                options.limits.take(),
+            ),
+            None => (None, None, None),
         };
         let timeout = timeout.or(self.task_timeout).filter(|t| !t.is_zero());
         let retry = retry.or_else(|| self.retry.clone());
-        (timeout.is_some() || retry.is_some()).then(|| {
+        (timeout.is_some() || retry.is_some() || limits.is_some()).then(|| {
             Box::new(Policy {
                 timeout,
                 retry,
+                limits: limits.map(Limits::encoded),
                 divisible: false,
             })
         })

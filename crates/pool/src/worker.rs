@@ -4,6 +4,7 @@
 //! when the supervisor is gone. Each answer is sent before the next task starts, and the shared cells name the
 //! running task from before its first step until its answer is out: that is what makes blame exact.
 
+mod bounds;
 mod channel;
 pub(crate) mod current;
 mod groups;

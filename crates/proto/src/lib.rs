@@ -15,4 +15,4 @@ pub use frame::{Direction, Frame, FrameError, Frames, HEADER_LEN, Header, Kind, 
 pub use handshake::{Handshake, HandshakeError, Hello, PROTOCOL_VERSION, Progress};
 pub use ids::{BuildId, TaskId};
 pub use key::Key;
-pub use message::{Context, FunctionRef, PanicInfo, Refused, Setup, WorkerFailure};
+pub use message::{Context, FunctionRef, Limits, PanicInfo, Refused, Setup, WorkerFailure};

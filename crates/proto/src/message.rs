@@ -20,6 +20,30 @@ pub struct Setup {
     pub depth: u32,
     /// The initializer as the body of a call (function reference, argument), where there is one.
     pub initializer: Option<Vec<u8>>,
+    /// The finalizer, likewise: called when the worker has been told to leave.
+    pub finalizer: Option<Vec<u8>>,
+    /// What the worker may use, where that is bounded.
+    pub limits: Option<Limits>,
+    /// Its niceness, where it is not to have its parent's.
+    pub nice: Option<i32>,
+    /// The CPUs that it may run on, where that is not what it has inherited.
+    pub cpus: Option<Vec<u32>>,
+    /// What the marks begin with that it is to leave in its standard output and standard error around each task, where
+    /// those are captured.
+    pub capture: Option<[u8; 16]>,
+}
+
+/// What a process or a task may use. `None`: what it may use anyway.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Bytes of address space of the process.
+    pub address_space: Option<u64>,
+    /// CPU time of one task, in milliseconds.
+    pub cpu_ms: Option<u64>,
+    /// Descriptors that are open at a time.
+    pub open_files: Option<u64>,
+    /// Bytes of a core file.
+    pub core: Option<u64>,
 }
 
 /// What a task can learn of itself; sent before its call, for tasks that have any of it.
@@ -31,6 +55,8 @@ pub struct Context {
     pub attempt: u32,
     /// How long the task may run, in milliseconds.
     pub timeout_ms: Option<u64>,
+    /// What the task may use, instead of what the worker's tasks may.
+    pub limits: Option<Limits>,
 }
 
 /// Why a worker cannot become what it was asked to be.

@@ -14,6 +14,7 @@ mod chaos;
 mod context;
 mod crashes;
 mod executors;
+mod finalizers;
 mod futures;
 mod limits;
 mod map;
@@ -31,6 +32,7 @@ mod transports;
 mod tricky;
 mod waiting;
 mod wakeups;
+mod worker_limits;
 
 /// A pool with this many workers that does not wait long for those that do not want to end.
 fn pool(workers: usize) -> pexec::ProcessPool {

@@ -120,3 +120,14 @@ fn a_stack_overflow_is_told_apart_from_other_aborts() {
     );
     program.assert_nothing_left();
 }
+
+#[test]
+fn a_finalizer_that_panics_hurts_nobody_and_is_told() {
+    let _sweep = LeakSweep::new();
+    let mut program = Program::start(MISBEHAVE, &["failing-finalizer"], &[]);
+    let ended = program.wait();
+    assert_eq!((ended.stdout.as_str(), ended.status.code()), ("3\n", Some(0)));
+    let told = ended.stderr.matches("the finalizer panicked: it is over").count();
+    assert_eq!(told, 1, "{}", ended.stderr);
+    program.assert_nothing_left();
+}

@@ -20,6 +20,8 @@ pub(crate) struct Departure {
     pub(crate) running: Option<u64>,
     /// What the initializer or the handshake said, or how the process ended.
     pub(crate) reason: String,
+    /// It ended because of a limit that was set for the task that it ran.
+    pub(crate) limit: bool,
 }
 
 impl Core {
@@ -59,7 +61,7 @@ impl Core {
         };
         // More than one only where answers were lost to a broken protocol.
         for (_, s) in &begun {
-            self.charge(now, worker, s.key, ran_for, why);
+            self.charge(now, worker, s.key, ran_for, why, departure.limit);
         }
         if self.state >= State::Stopping {
             // Whatever came back to the queue will not start any more.
@@ -70,13 +72,23 @@ impl Core {
             why,
             Some(Why::Leaving | Why::Killed | Why::TimedOut | Why::Terminated)
         );
-        if !deliberate {
+        // A limit is there to be reached, by a task that is charged with it.
+        let within_limits = !departure.limit || begun.is_empty();
+        if !deliberate && within_limits {
             self.count_crash(now, worker, was_ready, !begun.is_empty(), departure, recall);
         }
         begun.last().map(|(_, s)| s.key)
     }
 
-    fn charge(&mut self, now: Instant, worker: usize, key: Key, ran_for: Duration, why: Option<Why>) {
+    fn charge(
+        &mut self,
+        now: Instant,
+        worker: usize,
+        key: Key,
+        ran_for: Duration,
+        why: Option<Why>,
+        limit: bool,
+    ) {
         let attempt = self.task(key).map_or(1, |t| t.attempt);
         let ran = Ran {
             worker,
@@ -86,6 +98,7 @@ impl Core {
         let (cause, ending) = match why {
             Some(Why::TimedOut) => (Some(Cause::TimedOut), Ending::TimedOut(ran)),
             Some(Why::Killed | Why::Terminated) => (None, Ending::Killed(ran)),
+            Some(Why::Fault) | None if limit => (Some(Cause::LimitExceeded), Ending::LimitExceeded(ran)),
             Some(Why::Fault | Why::Leaving) | None => (Some(Cause::Crashed), Ending::Crashed(ran)),
         };
         let again = cause.is_some_and(|cause| self.tries_again(now, key, cause));

@@ -122,6 +122,8 @@ impl Core {
         let rank = |w: &Worker| match w.life {
             Life::Down { .. } | Life::Ending { .. } => 0,
             Life::Starting { .. } => 1,
+            // It goes anyway.
+            Life::Ready if w.retires => 1,
             Life::Ready => 2 + w.live_sent,
         };
         let wanted = self.workers.iter().enumerate().rev().filter(|(_, w)| w.stays);

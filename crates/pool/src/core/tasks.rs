@@ -3,6 +3,8 @@
 use std::cmp::Ordering;
 use std::time::{Duration, Instant};
 
+use pexec_proto::Limits;
+
 use super::workers::{Life, Why};
 use super::{Action, Cause, Core, Ending, Placement, Recall, Retry, State};
 
@@ -17,6 +19,8 @@ pub(crate) type Key = u32;
 pub(crate) struct Policy {
     pub(crate) timeout: Option<Duration>,
     pub(crate) retry: Option<Retry>,
+    /// What it may use, instead of what the pool's tasks may.
+    pub(crate) limits: Option<Limits>,
     /// It is several items, and may be cut between two of them.
     pub(crate) divisible: bool,
 }
@@ -202,6 +206,11 @@ impl Core {
     /// The time limit of a task that has not ended.
     pub(crate) fn timeout(&self, key: Key) -> Option<Duration> {
         self.task(key)?.policy.as_ref()?.timeout
+    }
+
+    /// The task's own limits.
+    pub(crate) fn limits(&self, key: Key) -> Option<Limits> {
+        self.task(key)?.policy.as_ref()?.limits
     }
 
     pub(super) fn task_mut(&mut self, key: Key) -> Option<&mut Task> {

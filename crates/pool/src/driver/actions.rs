@@ -122,14 +122,16 @@ impl Driver {
         link.cells.send(cell);
         let label = task.label();
         let timeout = self.core.timeout(key);
-        if label.is_some() || attempt > 1 || timeout.is_some() {
+        let limits = self.core.limits(key);
+        if label.is_some() || attempt > 1 || timeout.is_some() || limits.is_some() {
             let context = Context {
                 label: label.map(str::to_owned),
                 attempt,
                 timeout_ms: timeout.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX)),
+                limits,
             };
             let mut body = Vec::new();
-            // Two numbers and a text always have a form; without one the task runs without its context.
+            // Numbers and a text always have a form; without one the task runs without its context.
             if codec::encode(&context, &mut body).is_ok() {
                 link.outbox
                     .push(&Header::task(Kind::Context, body.len() as u32, cell, id).encode());
@@ -184,6 +186,7 @@ impl Driver {
                     autopsy.verdict = format!("it ran longer than its timeout of {limit:?}");
                     TaskError::TimedOut(autopsy)
                 }
+                Ending::LimitExceeded(ran) => TaskError::LimitExceeded(self.autopsy(&task, ran)),
                 Ending::Killed(ran) => {
                     let mut autopsy = self.autopsy(&task, ran);
                     autopsy.verdict = "it was ended on request".to_owned();

@@ -240,7 +240,7 @@ impl Driver {
                     if header.kind == Kind::Refused {
                         let refused: Refused = codec::decode(body.bytes())
                             .map_err(|e| Fault(format!("its refusal cannot be decoded: {e}")))?;
-                        *fault = Some(format!("the initializer failed: {}", refused.reason));
+                        *fault = Some(refused.reason);
                         return Ok(None);
                     }
                     if header.kind == Kind::Ready {

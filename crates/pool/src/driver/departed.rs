@@ -13,9 +13,10 @@ use pexec_proto::Stage;
 use super::channel::Reading;
 use super::link::Link;
 use super::{Driver, Source};
-use crate::autopsy::{Autopsy, Exit, Phase, verdict};
+use crate::autopsy::{Autopsy, Exit, Phase, limit_verdict, verdict};
 use crate::core::{Departure, Ran};
 use crate::future::slot::Slot;
+use crate::limits::in_force;
 
 /// What is known of the worker that ended last in a slot.
 #[derive(Clone, Debug)]
@@ -26,7 +27,10 @@ pub(super) struct Remains {
     cpu_time: Option<Duration>,
     peak_rss: Option<u64>,
     tail: String,
+    alloc_failed: bool,
     fault: Option<String>,
+    /// Which limit it had reached.
+    limit: Option<String>,
 }
 
 impl Driver {
@@ -70,10 +74,20 @@ impl Driver {
         self.silent.remove(slot);
         self.unsent.remove(slot);
         link.stderr.read_rest(&mut self.terminal, &self.shared.watch);
-        let remains = Remains::of(&link);
+        let mut remains = Remains::of(&link);
+        remains.limit = running.and_then(|id| {
+            let own = self.core.limits(self.core.running(slot, id)?);
+            let limits = in_force(self.launch.limits, own)?;
+            limit_verdict(remains.exit, remains.alloc_failed, &limits)
+        });
         let reason = remains.reason();
+        let limit = remains.limit.is_some();
         tracing::debug!(pool = %self.shared.name, slot, pid = link.pid, %reason, "worker ended");
-        let departure = Departure { running, reason };
+        let departure = Departure {
+            running,
+            reason,
+            limit,
+        };
         self.remains[slot] = Some(remains);
         self.core.departed(now, slot, &departure, &mut self.links);
         // At once, while what is known of this slot is about this worker.
@@ -94,7 +108,13 @@ impl Driver {
         let remains = self.remains[ran.worker].clone().unwrap_or_else(Remains::unknown);
         let verdict = match &remains.fault {
             Some(fault) => format!("the worker broke the protocol and was ended: {fault}"),
-            None => verdict(remains.exit, &remains.tail, remains.peak_rss),
+            None if remains.limit.is_some() => remains.limit.unwrap_or_default(),
+            None => verdict(
+                remains.exit,
+                &remains.tail,
+                remains.alloc_failed,
+                remains.peak_rss,
+            ),
         };
         Autopsy {
             task: task.name(),
@@ -127,7 +147,9 @@ impl Remains {
             cpu_time: None,
             peak_rss: None,
             tail: String::new(),
+            alloc_failed: false,
             fault: None,
+            limit: None,
         }
     }
 
@@ -149,6 +171,7 @@ impl Remains {
             ..Remains::unknown()
         };
         remains.tail = link.stderr.tail();
+        remains.alloc_failed = link.stderr.alloc_failed;
         remains.fault.clone_from(&link.fault);
         // The pidfd says that it has ended, so this does not wait; an error means that somebody else reaped it.
         if let Ok(Some(reaped)) = reap::reap(link.pid) {

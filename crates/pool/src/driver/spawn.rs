@@ -13,7 +13,7 @@ use pexec_ipc::segment::Segment;
 use pexec_ipc::wake::Wake;
 use pexec_ipc::{process, reap, socket};
 use pexec_proto::handshake::MAX_HANDSHAKE_BODY;
-use pexec_proto::{BuildId, Handshake, Hello, Key, Setup, Stage};
+use pexec_proto::{BuildId, Handshake, Hello, Key, Limits, Setup, Stage};
 
 use super::inbox::Inbox;
 use super::link::{Link, Pace, Rings};
@@ -35,6 +35,12 @@ pub(crate) struct Launch {
     pub(crate) rings: bool,
     /// The initializer's call: reference and argument.
     pub(crate) initializer: Option<Vec<u8>>,
+    /// The finalizer's, likewise.
+    pub(crate) finalizer: Option<Vec<u8>>,
+    pub(crate) limits: Option<Limits>,
+    pub(crate) nice: Option<i32>,
+    /// Sets of CPUs, for the slots in turn.
+    pub(crate) cpus: Vec<Vec<u32>>,
 }
 
 impl Launch {
@@ -47,6 +53,11 @@ impl Launch {
             max_message: self.max_message,
             depth: self.depth,
             initializer: self.initializer.clone(),
+            finalizer: self.finalizer.clone(),
+            limits: self.limits,
+            nice: self.nice,
+            cpus: slot.checked_rem(self.cpus.len()).map(|at| self.cpus[at].clone()),
+            capture: None,
         }
     }
 

@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::watch::{Source, Watch};
+use crate::autopsy::ALLOCATION;
 
 /// How much of the end is kept.
 pub(super) const TAIL: usize = 4096;
@@ -84,6 +85,8 @@ impl Terminal {
 pub(super) struct Stderr {
     pipe: Option<OwnedFd>,
     tail: VecDeque<u8>,
+    /// It has said that an allocation failed: a backtrace may have pushed that out of the tail.
+    pub(super) alloc_failed: bool,
     /// Not watched, because our own is behind.
     paused: bool,
 }
@@ -94,6 +97,7 @@ impl Stderr {
         Stderr {
             pipe: Some(pipe),
             tail: VecDeque::new(),
+            alloc_failed: false,
             paused: false,
         }
     }
@@ -136,6 +140,7 @@ impl Stderr {
                 Ok(0) => self.pipe = None,
                 Ok(n) => {
                     let bytes = &buffer[..n];
+                    self.alloc_failed |= contains(bytes, ALLOCATION.as_bytes());
                     self.tail.extend(bytes);
                     let over = self.tail.len().saturating_sub(TAIL);
                     self.tail.drain(..over);
@@ -158,4 +163,8 @@ impl Stderr {
         };
         String::from_utf8_lossy(&bytes[cut..]).into_owned()
     }
+}
+
+fn contains(bytes: &[u8], text: &[u8]) -> bool {
+    bytes.windows(text.len()).any(|window| window == text)
 }

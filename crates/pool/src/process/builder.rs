@@ -1,4 +1,6 @@
-//! A pool's options.
+//! A pool's options; those that say what its workers are to be stand in `workers`.
+
+mod workers;
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -13,7 +15,7 @@ use pexec_proto::FunctionRef;
 use pexec_proto::codec;
 
 use super::shared::Shared;
-use super::{LEAST_MESSAGE, MOST_WORKERS, ProcessPool};
+use super::{LEAST_MESSAGE, ProcessPool};
 use crate::core::{Config, Recycle, Retry, Size};
 use crate::driver::{Driver, Launch, thread};
 use crate::entry::{MAX_DEPTH, is_initialized};
@@ -21,6 +23,7 @@ use crate::error::BuildError;
 use crate::function::{
     Payload, TaskFn, assert_no_captures, initializer_reference, try_initializer_reference,
 };
+use crate::limits::Limits;
 use crate::preamble;
 
 const MAX_MESSAGE: u64 = 1 << 30;
@@ -69,6 +72,11 @@ pub struct ProcessPoolBuilder {
     workers: Option<Size>,
     idle_timeout: Option<Duration>,
     recycle: Recycle,
+    finalizer: Option<Result<Vec<u8>, String>>,
+    limits: Option<Limits>,
+    nice: Option<i32>,
+    cpus: Option<Vec<Vec<u32>>>,
+    threads: Option<usize>,
     name: Option<String>,
     initializer: Option<Result<Vec<u8>, String>>,
     task_timeout: Option<Duration>,
@@ -89,56 +97,6 @@ impl ProcessPoolBuilder {
         self
     }
 
-    /// An elastic pool: `least` workers from the start, and more, up to `most`, while tasks wait for one. Those above
-    /// the least leave when they have had nothing to do for the [`idle_timeout`](Self::idle_timeout). 0, and a `most`
-    /// below `least`, are refused.
-    ///
-    /// ```no_run
-    /// # use std::time::Duration;
-    /// # fn build() -> Result<(), pexec::BuildError> {
-    /// let pool = pexec::ProcessPool::builder()
-    ///     .workers_between(1, 16)
-    ///     .idle_timeout(Duration::from_secs(10))
-    ///     .build()?;
-    /// # Ok(()) }
-    /// ```
-    pub fn workers_between(mut self, least: usize, most: usize) -> Self {
-        self.workers = Some(Size { least, most });
-        self
-    }
-
-    /// After this long without a task a worker above the least leaves. Default: a minute. Means nothing to a pool that
-    /// is not elastic.
-    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
-        self.idle_timeout = Some(timeout);
-        self
-    }
-
-    /// Replaces a worker when it has run `n` tasks; 0 is refused. Default: never. Exact: each attempt of a task counts,
-    /// and no worker runs more. A map's inputs travel one by one then.
-    ///
-    /// A worker is only ever replaced between tasks, and no task is lost or charged for it. It counts neither as a
-    /// crash nor towards the restart limit. The replacement has the same slot, and starts when the old one is gone.
-    pub fn max_tasks_per_worker(mut self, n: u64) -> Self {
-        self.recycle.tasks = Some(n);
-        self
-    }
-
-    /// Replaces a worker, between tasks, that became ready this long ago and has run a task since; one worker after the
-    /// other. Default, and zero: never.
-    pub fn max_worker_age(mut self, age: Duration) -> Self {
-        self.recycle.age = Some(age).filter(|age| !age.is_zero());
-        self
-    }
-
-    /// Replaces a worker, between tasks, whose resident memory is larger than so many bytes after a task; 0 is refused.
-    /// Default: never. It is looked at within 50 ms of a task's end; a worker that runs the next task by then is
-    /// measured with it. To end a task that takes too much, use [`limits`](Self::limits).
-    pub fn max_worker_memory(mut self, bytes: u64) -> Self {
-        self.recycle.memory = Some(bytes);
-        self
-    }
-
     /// The pool's name, in thread names, process titles, events and messages. Default: `pexec`.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
@@ -156,7 +114,11 @@ impl ProcessPoolBuilder {
         M: 'static,
     {
         const { assert_no_captures::<F>() };
-        self.initializer = Some(encode_call(initializer_reference::<F, A, T, M>(), &arg));
+        self.initializer = Some(encode_call(
+            "initializer",
+            initializer_reference::<F, A, T, M>(),
+            &arg,
+        ));
         self
     }
 
@@ -170,7 +132,11 @@ impl ProcessPoolBuilder {
         M: 'static,
     {
         const { assert_no_captures::<F>() };
-        self.initializer = Some(encode_call(try_initializer_reference::<F, A, T, E, M>(), &arg));
+        self.initializer = Some(encode_call(
+            "initializer",
+            try_initializer_reference::<F, A, T, E, M>(),
+            &arg,
+        ));
         self
     }
 
@@ -259,23 +225,7 @@ impl ProcessPoolBuilder {
         }
         let invalid = |why: &str| Err(BuildError::Invalid(why.to_owned()));
         let size = self.workers.unwrap_or_else(|| Size::of(crate::cpus()));
-        match size {
-            Size { most: 0, .. } => return invalid("workers(0): a pool needs at least one worker"),
-            Size { least: 0, .. } => {
-                return invalid("workers_between(0, ..): a pool keeps at least one worker");
-            }
-            Size { least, most } if least > most => {
-                return invalid("workers_between: the most is less than the least");
-            }
-            Size { most, .. } if most > MOST_WORKERS => return invalid("more than 65,536 workers"),
-            Size { .. } => {}
-        }
-        if self.recycle.tasks == Some(0) {
-            return invalid("max_tasks_per_worker(0): no worker could ever run a task");
-        }
-        if self.recycle.memory == Some(0) {
-            return invalid("max_worker_memory(0): every worker has some");
-        }
+        self.check_workers(size)?;
         if self.queue_capacity == Some(0) {
             return invalid("queue_capacity(0): nothing could ever be submitted");
         }
@@ -288,6 +238,7 @@ impl ProcessPoolBuilder {
             return Err(BuildError::TooDeep(MAX_DEPTH));
         }
         let initializer = self.initializer.transpose().map_err(BuildError::Invalid)?;
+        let finalizer = self.finalizer.transpose().map_err(BuildError::Invalid)?;
         let name = self.name.unwrap_or_else(|| "pexec".to_owned());
         let shared = Shared::new(
             name.clone(),
@@ -307,12 +258,16 @@ impl ProcessPoolBuilder {
         let launch = Launch {
             pool: name,
             build: preamble::build_id().map_err(BuildError::Start)?,
-            env: Launch::environment(self.env),
+            env: Launch::environment(workers::with_threads(self.env, self.threads)),
             dir: self.dir,
             depth,
             max_message,
             rings: self.transport.unwrap_or_else(Transport::preferred) == Transport::Memory,
             initializer,
+            finalizer,
+            limits: self.limits.map(Limits::encoded),
+            nice: self.nice,
+            cpus: self.cpus.unwrap_or_default(),
         };
         let (first_start, started) = sync_channel(1);
         let for_thread = Arc::clone(&shared);
@@ -330,6 +285,7 @@ impl ProcessPoolBuilder {
             batches: self.task_timeout.is_none()
                 && self.retry.is_none()
                 && self.recycle.tasks.is_none()
+                && self.limits.is_none()
                 && self.queue_capacity.is_none()
                 && max_message >= LEAST_MESSAGE,
             task_timeout: self.task_timeout,
@@ -348,9 +304,8 @@ impl ProcessPoolBuilder {
     }
 }
 
-fn encode_call<A: Payload>(function: FunctionRef, arg: &A) -> Result<Vec<u8>, String> {
+fn encode_call<A: Payload>(what: &str, function: FunctionRef, arg: &A) -> Result<Vec<u8>, String> {
     let mut body = function.encode().to_vec();
-    codec::encode(arg, &mut body)
-        .map_err(|e| format!("the initializer's argument cannot be serialised: {e}"))?;
+    codec::encode(arg, &mut body).map_err(|e| format!("the {what}'s argument cannot be serialised: {e}"))?;
     Ok(body)
 }

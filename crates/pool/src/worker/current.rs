@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use pexec_ipc::cells::Cells;
 use pexec_ipc::wake::Wake;
-use pexec_proto::{Kind, Setup};
+use pexec_proto::{Kind, Limits, Setup};
 
 use super::channel::Sender;
 use crate::ids::TaskId;
@@ -68,6 +68,7 @@ pub(super) struct Details {
     pub(super) label: Option<String>,
     pub(super) attempt: u32,
     pub(super) deadline: Option<Instant>,
+    pub(super) limits: Option<Limits>,
 }
 
 thread_local! {

@@ -8,6 +8,7 @@ use pexec_ipc::process;
 use pexec_proto::codec;
 use pexec_proto::{FunctionRef, HEADER_LEN, Header, Kind, PanicInfo, Refused, WorkerFailure};
 
+use super::bounds::Bounds;
 use super::channel::Receiver;
 use super::current::{self, Details, Identity};
 use super::startup::{self, Started};
@@ -28,14 +29,18 @@ pub(crate) fn serve() -> ! {
     std::process::exit(code)
 }
 
-fn run(started: Started) -> io::Result<()> {
+fn run(mut started: Started) -> io::Result<()> {
     let me = started.me;
+    let bounds = match std::mem::replace(&mut started.bounds, Ok(Bounds::default())) {
+        Ok(bounds) => bounds,
+        Err(reason) => return refuse(me, reason),
+    };
     let setup = &started.setup;
     process::name_thread(&format!("{}-{}", setup.pool, setup.slot));
     if let Some(body) = &setup.initializer {
         match panics::catch(|| initialize(body)) {
             Ok(Ok(())) => {}
-            Ok(Err(reason)) => return refuse(me, reason),
+            Ok(Err(reason)) => return refuse(me, format!("the initializer failed: {reason}")),
             Err(panic) => return refuse(me, format!("the initializer panicked: {panic}")),
         }
     }
@@ -49,13 +54,20 @@ fn run(started: Started) -> io::Result<()> {
     loop {
         let header = receiver.header(limit)?;
         match header.kind {
-            Kind::Call => call(me, &mut receiver, header, details.take(), &mut large, &mut answer)?,
+            Kind::Call => {
+                let details: Option<Details> = details.take();
+                let _bounded = bounds.for_task(details.as_ref().and_then(|d| d.limits))?;
+                call(me, &mut receiver, header, details, &mut large, &mut answer)?;
+            }
             Kind::Batch => batch(me, &mut receiver, header, &mut large, &mut answer)?,
             Kind::Context => {
                 let body = receiver.body(header.len as usize, &mut large)?;
                 details = Some(decode_details(body)?);
             }
             Kind::Stop => {
+                if let Some(body) = &setup.finalizer {
+                    finalize(body);
+                }
                 me.sender.send_frame(Kind::Leaving, 0, 0, &[])?;
                 return Ok(());
             }
@@ -71,6 +83,22 @@ fn initialize(body: &[u8]) -> Result<(), String> {
     let (function, arg) = FunctionRef::split(body).ok_or("the initializer's reference is cut off")?;
     current::set_state(Descriptor::resolve(function)?.run_keep(arg)?);
     Ok(())
+}
+
+/// The pool has forgotten this worker's tasks: whatever happens here is nobody's outcome.
+fn finalize(body: &[u8]) {
+    let ended = panics::catch(|| -> Result<(), String> {
+        let (function, arg) = FunctionRef::split(body).ok_or("the finalizer's reference is cut off")?;
+        drop(Descriptor::resolve(function)?.run_keep(arg)?);
+        Ok(())
+    });
+    let me = std::process::id();
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(reason)) => eprintln!("pexec worker {me}: the finalizer failed: {reason}"),
+        Err(panic) => eprintln!("pexec worker {me}: the finalizer panicked: {panic}"),
+    }
+    let _ = io::stdout().flush();
 }
 
 fn refuse(me: &Identity, reason: String) -> io::Result<()> {
@@ -89,6 +117,7 @@ fn decode_details(body: &[u8]) -> io::Result<Details> {
         label: context.label,
         attempt: context.attempt,
         deadline,
+        limits: context.limits,
     })
 }
 

@@ -12,6 +12,7 @@ use pexec_proto::codec;
 use pexec_proto::handshake::MAX_HANDSHAKE_FRAME;
 use pexec_proto::{HEADER_LEN, Handshake, Hello, Key, Kind, Progress, Setup};
 
+use super::bounds::Bounds;
 use super::channel::{Receiver, Sender};
 use super::current::Identity;
 use super::lifeline;
@@ -22,6 +23,8 @@ pub(super) struct Started {
     pub(super) me: &'static Identity,
     pub(super) receiver: Receiver,
     pub(super) setup: Setup,
+    /// What its tasks may use, or why this cannot be the worker that is wanted.
+    pub(super) bounds: Result<Bounds, String>,
     pub(super) segment: Arc<Segment>,
     /// Where tasks travel through the shared memory.
     pub(super) bell: Option<OwnedFd>,
@@ -86,12 +89,14 @@ pub(super) fn start() -> io::Result<Started> {
     let mut large = Vec::new();
     let setup: Setup = codec::decode(receiver.body(header.len as usize, &mut large)?).map_err(invalid)?;
     let segment = Segment::open(&memory)?;
+    let bounds = Bounds::of(&setup);
     let me = Identity::new(Cells::new(Arc::clone(&segment)), sender, &setup)?.assume();
     lifeline::start(lifeline, watched, me)?;
     Ok(Started {
         me,
         receiver,
         setup,
+        bounds,
         segment,
         bell,
     })

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use pexec_proto::codec;
 use pexec_proto::{
-    BuildId, Context, FunctionRef, Handshake, Header, Kind, PanicInfo, Progress, Refused, Setup,
+    BuildId, Context, FunctionRef, Handshake, Header, Kind, Limits, PanicInfo, Progress, Refused, Setup,
     WorkerFailure,
 };
 use serde::Serialize;
@@ -113,14 +113,33 @@ fn a_setup_has_its_golden_bytes() {
         max_message: 1 << 30,
         depth: 1,
         initializer: Some(vec![1, 2, 3]),
+        finalizer: Some(vec![4]),
+        limits: Some(Limits {
+            address_space: Some(1 << 30),
+            cpu_ms: Some(1000),
+            open_files: None,
+            core: Some(0),
+        }),
+        nice: Some(-1),
+        cpus: Some(vec![0, 2]),
+        capture: Some([0xaa; 16]),
     };
-    assert_value(setup.clone(), "03 fb2c01 01 70 fc00000040 01 01 03 010203");
+    assert_value(
+        setup.clone(),
+        "03 fb2c01 01 70 fc00000040 01 01 03 010203 01 01 04 01 01fc00000040 01fbe803 00 0100 01 01 01 02 00 02 01
+         aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    );
     assert_value(
         Setup {
             initializer: None,
+            finalizer: None,
+            limits: None,
+            nice: None,
+            cpus: None,
+            capture: None,
             ..setup
         },
-        "03 fb2c01 01 70 fc00000040 01 00",
+        "03 fb2c01 01 70 fc00000040 01 00 00 00 00 00 00",
     );
 }
 
@@ -130,15 +149,20 @@ fn a_context_has_its_golden_bytes() {
         label: Some("l".into()),
         attempt: 2,
         timeout_ms: Some(1000),
+        limits: Some(Limits {
+            open_files: Some(7),
+            ..Limits::default()
+        }),
     };
-    assert_value(context, "01 01 6c 02 01 fbe803");
+    assert_value(context, "01 01 6c 02 01 fbe803 01 00 00 01 07 00");
     assert_value(
         Context {
             label: None,
             attempt: 1,
             timeout_ms: None,
+            limits: None,
         },
-        "00 01 00",
+        "00 01 00 00",
     );
 }
 

@@ -29,6 +29,7 @@ fn main() {
         ["crash"] => surroundings::crash(),
         ["churn"] => surroundings::churn(),
         ["sigchld-ignored"] => surroundings::sigchld_ignored(),
+        ["failing-finalizer"] => surroundings::failing_finalizer(),
         ["one-task"] => surroundings::one_task(),
         ["with-impostors"] => impostor::supervise(),
         ["with-ring-impostors"] => rings::supervise(),

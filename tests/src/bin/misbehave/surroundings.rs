@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{SigHandler, Signal, signal};
 use pexec::{Executor, ProcessPool};
-use pexec_tests::tasks::{self, add, die_by, hang, nap_then};
+use pexec_tests::tasks::{self, add, die_by, fail, hang, nap_then};
 
 /// Submits and returns from `main` with a code of its own: the pool's drop finishes everything.
 pub(crate) fn drain() {
@@ -110,4 +110,15 @@ pub(crate) fn crash() {
     let pool = ProcessPool::builder().workers(1).build().expect("a pool");
     println!("{}", pool.submit(recurse, 1).result().expect_err("too deep"));
     println!("{}", pool.submit(abort, ()).result().expect_err("aborted"));
+}
+
+/// A worker whose finalizer panics.
+pub(crate) fn failing_finalizer() {
+    let pool = ProcessPool::builder()
+        .workers(1)
+        .finalizer(fail, "it is over".to_owned())
+        .build()
+        .expect("a pool");
+    println!("{}", pool.submit(add, (1, 2)).result().expect("runs"));
+    pool.shutdown();
 }

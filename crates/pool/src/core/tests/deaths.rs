@@ -299,3 +299,35 @@ fn a_start_that_succeeds_ends_the_row_of_refused_ones() {
         rig.is_replaced(0);
     }
 }
+
+#[test]
+fn a_limit_that_is_reached_ends_the_task_and_counts_as_no_crash() {
+    let mut rig = Rig::starting(crate::core::Config {
+        restart_limit: Some((0, ms(1000))),
+        ..config(1)
+    });
+    rig.comes_up(0);
+    let key = rig.submit(None);
+    rig.turn();
+    rig.starts(0);
+    rig.dies_of(0, true);
+    let actions = rig.turn();
+    assert!(
+        matches!(ending(&actions, key), Some(Ending::LimitExceeded(_))),
+        "{actions:?}"
+    );
+    assert_eq!(broken(&actions), None);
+    assert!(actions.contains(&Action::Spawn { worker: 0 }));
+}
+
+#[test]
+fn a_limit_earns_another_attempt_only_where_the_causes_name_it() {
+    for (cause, again) in [(Cause::LimitExceeded, true), (Cause::Crashed, false)] {
+        let mut rig = Rig::ready(1);
+        let key = rig.submit(Some(with_retry(Retry::times(1).on([cause]))));
+        rig.turn();
+        rig.starts(0);
+        rig.dies_of(0, true);
+        assert_eq!(ending(&rig.turn(), key).is_none(), again);
+    }
+}

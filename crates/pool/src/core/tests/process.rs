@@ -82,6 +82,8 @@ pub(super) struct Process {
     /// What started here and has no answer that was read.
     pub(super) unanswered: Vec<u64>,
     pub(super) exited: bool,
+    /// It went of a limit.
+    pub(super) limit: bool,
     pub(super) hangs: bool,
     pub(super) ignores_term: bool,
     pub(super) term: bool,
@@ -110,6 +112,7 @@ impl Process {
             named: 0,
             unanswered: Vec::new(),
             exited: false,
+            limit: false,
             hangs: false,
             ignores_term: false,
             term: false,
@@ -178,6 +181,7 @@ impl Process {
         } else {
             weather.crash
         }) {
+            self.limit = chance.one_in(3);
             return self.exits(truth);
         }
         if chance.one_in(weather.hang) {

@@ -71,16 +71,14 @@ pub(super) fn ms(n: u64) -> Duration {
 pub(super) fn with_timeout(timeout: Duration) -> Policy {
     Policy {
         timeout: Some(timeout),
-        retry: None,
-        divisible: false,
+        ..Policy::default()
     }
 }
 
 pub(super) fn with_retry(retry: Retry) -> Policy {
     Policy {
-        timeout: None,
         retry: Some(retry),
-        divisible: false,
+        ..Policy::default()
     }
 }
 
@@ -217,10 +215,16 @@ impl Rig {
 
     /// The worker's process ends.
     pub(super) fn dies(&mut self, worker: usize) {
+        self.dies_of(worker, false);
+    }
+
+    /// Likewise; with `limit`, of one that was set for its task.
+    pub(super) fn dies_of(&mut self, worker: usize, limit: bool) {
         let running = self.pages.named.remove(&worker);
         let departure = Departure {
             running,
             reason: "it fell over".to_owned(),
+            limit,
         };
         self.core.departed(self.now, worker, &departure, &mut self.pages);
     }

@@ -38,6 +38,7 @@ impl Chance {
 pub(super) enum Outcome {
     Answered(ResultKind),
     Crashed,
+    LimitExceeded,
     TimedOut,
     Killed,
     Cancelled,
@@ -155,7 +156,7 @@ impl Truth {
                 );
                 assert!(!task.killed, "task {id} was killed, not timed out");
             }
-            Outcome::Killed | Outcome::Crashed | Outcome::Answered(_) => {}
+            Outcome::Killed | Outcome::Crashed | Outcome::LimitExceeded | Outcome::Answered(_) => {}
         }
         task.outcome = Some(outcome);
         task.held = None;

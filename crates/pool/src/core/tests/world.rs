@@ -293,7 +293,7 @@ impl World {
             {
                 Answered(crate::core::ResultKind::Value) => counts.done += 1,
                 Cancelled => counts.cancelled += 1,
-                Answered(_) | Crashed | TimedOut | Killed | Broken => counts.failed += 1,
+                Answered(_) | Crashed | LimitExceeded | TimedOut | Killed | Broken => counts.failed += 1,
             }
         }
         assert_eq!(self.core.counts(), counts);

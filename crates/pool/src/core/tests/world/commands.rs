@@ -100,7 +100,7 @@ impl World {
         Some(Policy {
             timeout,
             retry,
-            divisible: false,
+            ..Policy::default()
         })
     }
 

@@ -293,17 +293,23 @@ impl World {
         );
         let truth = self.machine.truth.task(id);
         let outcome = match ending {
-            Ending::Crashed(ran) | Ending::TimedOut(ran) | Ending::Killed(ran) => {
+            Ending::Crashed(ran)
+            | Ending::LimitExceeded(ran)
+            | Ending::TimedOut(ran)
+            | Ending::Killed(ran) => {
                 assert_eq!(ran.attempt, truth.attempt);
                 let (ended_for, state) = self.last_end[ran.worker].clone();
                 let (outcome, cause) = match ending {
                     Ending::Crashed(_) => (Outcome::Crashed, Some(Cause::Crashed)),
+                    Ending::LimitExceeded(_) => (Outcome::LimitExceeded, Some(Cause::LimitExceeded)),
                     Ending::TimedOut(_) => (Outcome::TimedOut, Some(Cause::TimedOut)),
                     _ => (Outcome::Killed, None),
                 };
                 let meant = ended_for == Some(id);
                 match outcome {
-                    Outcome::Crashed => assert!(!meant && !self.terminated, "task {id} was ended on purpose"),
+                    Outcome::Crashed | Outcome::LimitExceeded => {
+                        assert!(!meant && !self.terminated, "task {id} was ended on purpose");
+                    }
                     Outcome::TimedOut => assert!(meant, "task {id} did not time out"),
                     _ => assert!(truth.killed || self.terminated, "nobody has killed task {id}"),
                 }

@@ -43,8 +43,14 @@ impl World {
 
         let reason = "it is gone".to_owned();
         let running = (process.named != 0).then_some(process.named);
-        self.core
-            .departed(self.now, slot, &Departure { running, reason }, &mut self.machine);
+        // Only a process that nobody ends can have reached a limit.
+        let limit = process.limit && process.ended_for.is_none();
+        let departure = Departure {
+            running,
+            reason,
+            limit,
+        };
+        self.core.departed(self.now, slot, &departure, &mut self.machine);
         self.after();
         let mut back = Vec::new();
         for (key, id) in live {
@@ -55,6 +61,8 @@ impl World {
                 if attempt > truth.attempt {
                     let cause = if process.ended_for == Some(id) {
                         Cause::TimedOut
+                    } else if departure.limit {
+                        Cause::LimitExceeded
                     } else {
                         Cause::Crashed
                     };
