@@ -3,7 +3,7 @@
 //! signalling and reaping processes.
 //!
 //! Nothing here knows of tasks or pools. `unsafe` stands in named modules only: `segment` (the memory of one worker),
-//! `shared_bytes::{draft, mapping, sealed}` (memory files), `memory`, `reap`, `image`, `env`, and one function each
+//! `shared_bytes::{draft, mapping, sealed}` (memory files), `memory`, `reap`, `image`, `env`, `stdio`, and one function each
 //! of `socket` and `process` (calls for which no crate has a safe form).
 
 pub mod carry;
@@ -19,4 +19,5 @@ pub mod segment;
 pub mod shared_bytes;
 pub mod socket;
 pub mod spin;
+pub mod stdio;
 pub mod wake;

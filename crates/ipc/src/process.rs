@@ -34,6 +34,8 @@ pub struct Respawn<'a> {
     pub dir: Option<&'a PathBuf>,
     /// Its standard input.
     pub stdin: OwnedFd,
+    /// Its standard output, if not ours.
+    pub stdout: Option<OwnedFd>,
     /// Its standard error.
     pub stderr: OwnedFd,
 }
@@ -60,6 +62,9 @@ impl Respawn<'_> {
             .stdin(self.stdin)
             .stderr(Stdio::from(self.stderr))
             .process_group(0);
+        if let Some(stdout) = self.stdout {
+            command.stdout(Stdio::from(stdout));
+        }
         for change in self.env {
             match change {
                 EnvChange::Clear => command.env_clear(),

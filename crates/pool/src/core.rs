@@ -109,6 +109,19 @@ pub(crate) enum Ending {
     Broken(String),
 }
 
+impl Ending {
+    /// The worker that the task ended with.
+    pub(crate) fn worker(&self) -> Option<usize> {
+        match self {
+            Ending::Crashed(ran)
+            | Ending::TimedOut(ran)
+            | Ending::LimitExceeded(ran)
+            | Ending::Killed(ran) => Some(ran.worker),
+            Ending::Cancelled | Ending::Broken(_) => None,
+        }
+    }
+}
+
 /// A started task's last attempt.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Ran {

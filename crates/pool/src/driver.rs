@@ -11,6 +11,7 @@
 
 mod actions;
 mod batches;
+mod capture;
 mod channel;
 mod departed;
 mod inbox;

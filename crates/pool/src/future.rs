@@ -120,6 +120,19 @@ impl<R> TaskFuture<R> {
         wait::until_done(&self.slot, Instant::now().checked_add(timeout))
     }
 
+    /// How the task has ended, everything but its value; `None` while it has not. Unlike
+    /// [`result`](TaskFuture::result) it can be asked more than once, and before the value is taken.
+    ///
+    /// ```
+    /// use pexec::{Executor, Inline};
+    /// let future = Inline::new().submit(|x: u32| x + 1, 41);
+    /// assert!(future.outcome().is_some_and(|outcome| outcome.is_ok()));
+    /// assert_eq!(future.result().unwrap(), 42);
+    /// ```
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.is_done().then(|| self.slot.outcome())
+    }
+
     /// Calls back once when the task has ended, on a thread of the executor's where blocking, submitting and
     /// stopping the pool are all right; at once on this thread if it has ended already. A panic in the callback
     /// is reported by the panic hook and contained.

@@ -9,6 +9,7 @@ mod channel;
 pub(crate) mod current;
 mod groups;
 mod lifeline;
+mod marks;
 mod serve;
 mod startup;
 

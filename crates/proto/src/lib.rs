@@ -9,6 +9,7 @@ pub mod frame;
 pub mod handshake;
 pub mod ids;
 pub mod key;
+pub mod mark;
 pub mod message;
 
 pub use frame::{Direction, Frame, FrameError, Frames, HEADER_LEN, Header, Kind, Role, Stage};

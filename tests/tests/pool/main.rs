@@ -10,6 +10,7 @@ mod autopsy;
 mod batches;
 mod callbacks;
 mod cancelling;
+mod capture;
 mod chaos;
 mod context;
 mod crashes;

@@ -175,6 +175,11 @@ impl Driver {
     fn complete(&mut self, key: Key, ending: Ending, left_queue: &mut usize) {
         let limit = self.core.timeout(key);
         if let Some(task) = self.tasks[key as usize].take() {
+            if let Some(worker) = ending.worker()
+                && let Some(output) = self.last_output(worker)
+            {
+                task.set_output(output);
+            }
             *left_queue += usize::from(task.waiting.swap(false, Ordering::Relaxed));
             let error = match ending {
                 Ending::Cancelled => TaskError::Cancelled,

@@ -13,12 +13,15 @@ use pexec_proto::{FrameError, HandshakeError, Header, Kind, Progress, Refused, R
 use super::batches::{self, InProgress};
 use super::inbox::{Read, Received};
 use super::link::{Link, Pace};
+use super::stderr::{Stderr, Terminal};
+use super::watch::Watch;
 use super::{Driver, Source};
 use crate::autopsy::Panic;
 use crate::core::{Answer, Core, ResultKind};
 use crate::error::{Side, TaskError};
 use crate::future::batch::Results;
 use crate::future::slot::{Slot, Value};
+use crate::outcome::Output;
 
 /// A report of a failure has room to say what happened, however small a pool's messages may be.
 const SMALLEST_LIMIT: u32 = 64 << 10;
@@ -57,6 +60,13 @@ impl Driver {
             Source::Stderr(slot) => {
                 if let Some(link) = self.links.0.get_mut(slot).and_then(Option::as_mut) {
                     link.stderr.read(&mut self.terminal, &self.shared.watch);
+                }
+            }
+            Source::Stdout(slot) => {
+                if let Some(link) = self.links.0.get_mut(slot).and_then(Option::as_mut)
+                    && let Some(stdout) = &mut link.stdout
+                {
+                    stdout.read(&mut self.terminal, &self.shared.watch);
                 }
             }
             Source::Terminal => self.resume_stderr(),
@@ -166,6 +176,9 @@ impl Driver {
             fault,
             pid,
             started,
+            stdout,
+            stderr,
+            capture,
             ..
         } = link;
         let mut reader = Reader {
@@ -178,6 +191,10 @@ impl Driver {
             cells,
             pace,
             max_message: self.shared.max_message,
+            stdout,
+            stderr,
+            terminal: &mut self.terminal,
+            watch: &self.shared.watch,
         };
         let launch = &self.launch;
         let generation = self.generations[slot];
@@ -217,7 +234,7 @@ impl Driver {
                             *reader.stage = Stage::Setup;
                             reader.core.authenticated(slot);
                             let mut body = Vec::new();
-                            codec::encode(&launch.setup(slot, generation), &mut body)
+                            codec::encode(&launch.setup(slot, generation, *capture), &mut body)
                                 .map_err(|e| Fault(format!("its set-up cannot be encoded: {e}")))?;
                             outbox.push(&Header::control(Kind::Setup, body.len() as u32).encode());
                             outbox.push(&body);
@@ -281,9 +298,22 @@ struct Reader<'a> {
     cells: &'a Cells,
     pace: &'a mut Pace,
     max_message: u64,
+    stdout: &'a mut Option<Stderr>,
+    stderr: &'a mut Stderr,
+    terminal: &'a mut Terminal,
+    watch: &'a Watch,
 }
 
 impl Reader<'_> {
+    /// What the task has printed that has just been answered for, where that is captured.
+    fn output(&mut self, task: u64) -> Option<Output> {
+        let stdout = self.stdout.as_mut()?;
+        Some(Output {
+            stdout: stdout.take(task, self.terminal, self.watch),
+            stderr: self.stderr.take(task, self.terminal, self.watch),
+        })
+    }
+
     fn handle(&mut self, header: Header, body: Received<'_>) -> Result<(), Fault> {
         match header.kind {
             Kind::Ready => {
@@ -416,12 +446,19 @@ impl Reader<'_> {
         kind: ResultKind,
         end: impl FnOnce(u64) -> Result<Value, Box<TaskError>>,
     ) -> Result<(), Fault> {
-        match self
+        let answer = self
             .core
-            .answered(self.now, self.slot, header.cell, header.task, kind)
-        {
+            .answered(self.now, self.slot, header.cell, header.task, kind);
+        let output = match answer {
+            Answer::Violation => None,
+            Answer::Outcome(_) | Answer::Again => self.output(header.task),
+        };
+        match answer {
             Answer::Outcome(key) => {
                 if let Some(task) = self.tasks[key as usize].take() {
+                    if let Some(output) = output {
+                        task.set_output(output);
+                    }
                     task.complete(end(self.max_message));
                     tracing::trace!(
                         task = header.task,

@@ -17,6 +17,7 @@ use crate::autopsy::{Autopsy, Exit, Phase, limit_verdict, verdict};
 use crate::core::{Departure, Ran};
 use crate::future::slot::Slot;
 use crate::limits::in_force;
+use crate::outcome::Output;
 
 /// What is known of the worker that ended last in a slot.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub(super) struct Remains {
     fault: Option<String>,
     /// Which limit it had reached.
     limit: Option<String>,
+    /// What it had printed in the task that it ran, where that is captured.
+    output: Option<Output>,
 }
 
 impl Driver {
@@ -74,12 +77,21 @@ impl Driver {
         self.silent.remove(slot);
         self.unsent.remove(slot);
         link.stderr.read_rest(&mut self.terminal, &self.shared.watch);
+        let output = running.and_then(|task| {
+            let stdout = link.stdout.as_mut()?;
+            stdout.read_rest(&mut self.terminal, &self.shared.watch);
+            Some(Output {
+                stdout: stdout.take_unfinished(task),
+                stderr: link.stderr.take_unfinished(task),
+            })
+        });
         let mut remains = Remains::of(&link);
         remains.limit = running.and_then(|id| {
             let own = self.core.limits(self.core.running(slot, id)?);
             let limits = in_force(self.launch.limits, own)?;
             limit_verdict(remains.exit, remains.alloc_failed, &limits)
         });
+        remains.output = output;
         let reason = remains.reason();
         let limit = remains.limit.is_some();
         tracing::debug!(pool = %self.shared.name, slot, pid = link.pid, %reason, "worker ended");
@@ -101,6 +113,11 @@ impl Driver {
                 Some(rings) => rings.answers.has_news(),
                 None => readable(&link.socket),
             })
+    }
+
+    /// What the task has printed that ended with the worker in this slot.
+    pub(super) fn last_output(&mut self, worker: usize) -> Option<Output> {
+        self.remains[worker].as_mut()?.output.take()
     }
 
     /// What is to be said of a task that ended with its worker.
@@ -150,6 +167,7 @@ impl Remains {
             alloc_failed: false,
             fault: None,
             limit: None,
+            output: None,
         }
     }
 

@@ -59,6 +59,10 @@ pub(super) struct Link {
     pub(super) inbox: Inbox,
     pub(super) outbox: Outbox,
     pub(super) stderr: Stderr,
+    /// Where what tasks print is captured.
+    pub(super) stdout: Option<Stderr>,
+    /// The same that its set-up tells.
+    pub(super) capture: Option<[u8; 16]>,
     /// The channel is at its end, or not to be trusted.
     pub(super) hung_up: bool,
     /// The watch reports room for bytes.

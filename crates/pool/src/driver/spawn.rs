@@ -15,6 +15,7 @@ use pexec_ipc::{process, reap, socket};
 use pexec_proto::handshake::MAX_HANDSHAKE_BODY;
 use pexec_proto::{BuildId, Handshake, Hello, Key, Limits, Setup, Stage};
 
+use super::capture::Capture;
 use super::inbox::Inbox;
 use super::link::{Link, Pace, Rings};
 use super::outbox::Outbox;
@@ -41,11 +42,13 @@ pub(crate) struct Launch {
     pub(crate) nice: Option<i32>,
     /// Sets of CPUs, for the slots in turn.
     pub(crate) cpus: Vec<Vec<u32>>,
+    /// What tasks print is captured: so many bytes of each of their streams.
+    pub(crate) capture: Option<usize>,
 }
 
 impl Launch {
     /// What the worker is told once it has proved itself.
-    pub(super) fn setup(&self, slot: usize, generation: u64) -> Setup {
+    pub(super) fn setup(&self, slot: usize, generation: u64, capture: Option<[u8; 16]>) -> Setup {
         Setup {
             slot: slot as u32,
             generation,
@@ -57,7 +60,7 @@ impl Launch {
             limits: self.limits,
             nice: self.nice,
             cpus: slot.checked_rem(self.cpus.len()).map(|at| self.cpus[at].clone()),
-            capture: None,
+            capture,
         }
     }
 
@@ -79,6 +82,15 @@ impl Launch {
         let (ours, theirs) = socket::pair()?;
         let (lifeline_end, lifeline) = io::pipe()?;
         let (stderr, stderr_end) = io::pipe()?;
+        let (stdout, stdout_end) = match self.capture {
+            Some(_) => Some(io::pipe()?).unzip(),
+            None => (None, None),
+        };
+        let token = match self.capture {
+            Some(_) => preamble::random()?.first_chunk().copied(),
+            None => None,
+        };
+        let capture = || Some(Capture::new(token?, self.capture?));
         let (segment, memory) = Segment::create()?;
         let bell = if self.rings { Some(Wake::new()?) } else { None };
         let key = Key::from_bytes(preamble::random()?);
@@ -103,12 +115,17 @@ impl Launch {
         socket::send(&ours, &[IoSlice::new(&greeting)])?;
         socket::set_nonblocking(&ours, true)?;
         socket::set_nonblocking(&stderr, true)?;
+        if let Some(stdout) = &stdout {
+            socket::set_nonblocking(stdout, true)?;
+            watch.add(stdout, Source::Stdout(slot))?;
+        }
         let title = format!("pexec-worker:{}:{slot}", self.pool);
         let respawn = Respawn {
             title: &title,
             env: &self.env,
             dir: self.dir.as_ref(),
             stdin: theirs,
+            stdout: stdout_end.map(Into::into),
             stderr: stderr_end.into(),
         };
         // Before there is a process: whatever fails until here leaves nothing behind.
@@ -140,7 +157,9 @@ impl Launch {
             handshake: Some(handshake),
             inbox: Inbox::new(MAX_HANDSHAKE_BODY),
             outbox: Outbox::default(),
-            stderr: Stderr::new(stderr.into()),
+            stderr: Stderr::new(stderr.into(), capture()),
+            stdout: stdout.map(|stdout| Stderr::new(stdout.into(), capture())),
+            capture: token,
             hung_up: false,
             wants_room: false,
             fault: None,

@@ -1,4 +1,5 @@
-//! The workers' standard error: its last 4 KiB are kept for an autopsy, all of it goes on to our own.
+//! The workers' standard error: its last 4 KiB are kept for an autopsy, all of it goes on to our own. Where a pool
+//! captures what its tasks print, their standard output is read in the same way, and only what is no task's goes on.
 //!
 //! Our own standard error may be a pipe that nobody reads or a terminal that is stopped. The loop must not stand
 //! still with it, so it writes only what fits at once, and reads no more from a worker while something waits:
@@ -10,6 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::capture::Capture;
 use super::watch::{Source, Watch};
 use crate::autopsy::ALLOCATION;
 
@@ -81,7 +83,7 @@ impl Terminal {
     }
 }
 
-/// One worker's standard error.
+/// One worker's standard error, or its standard output.
 pub(super) struct Stderr {
     pipe: Option<OwnedFd>,
     tail: VecDeque<u8>,
@@ -89,25 +91,29 @@ pub(super) struct Stderr {
     pub(super) alloc_failed: bool,
     /// Not watched, because our own is behind.
     paused: bool,
+    capture: Option<Box<Capture>>,
 }
 
 impl Stderr {
     /// `pipe` does not block, and is watched.
-    pub(super) fn new(pipe: OwnedFd) -> Stderr {
+    pub(super) fn new(pipe: OwnedFd, capture: Option<Capture>) -> Stderr {
         Stderr {
             pipe: Some(pipe),
             tail: VecDeque::new(),
             alloc_failed: false,
             paused: false,
+            capture: capture.map(Box::new),
         }
     }
 
     /// Reads what is there, unless the terminal is behind.
     pub(super) fn read(&mut self, terminal: &mut Terminal, watch: &Watch) {
-        if !terminal.is_blocked() {
+        // What is captured is bounded, and a task need not stand still because our own standard error does.
+        if !terminal.is_blocked() || self.capture.is_some() {
             self.drain(terminal, watch, 16);
         }
-        if terminal.is_blocked()
+        if self.capture.is_none()
+            && terminal.is_blocked()
             && !self.paused
             && let Some(pipe) = &self.pipe
         {
@@ -133,24 +139,64 @@ impl Stderr {
     }
 
     fn drain(&mut self, terminal: &mut Terminal, watch: &Watch, reads: usize) {
-        let mut buffer = [0; PIECE];
         for _ in 0..reads {
-            let Some(pipe) = &self.pipe else { return };
-            match nix::unistd::read(pipe, &mut buffer) {
-                Ok(0) => self.pipe = None,
-                Ok(n) => {
-                    let bytes = &buffer[..n];
-                    self.alloc_failed |= contains(bytes, ALLOCATION.as_bytes());
-                    self.tail.extend(bytes);
-                    let over = self.tail.len().saturating_sub(TAIL);
-                    self.tail.drain(..over);
-                    terminal.write(bytes, watch);
-                }
-                Err(nix::errno::Errno::EINTR) => {}
-                Err(nix::errno::Errno::EAGAIN) => return,
-                Err(_) => self.pipe = None,
+            if !self.read_some(terminal, watch) {
+                return;
             }
         }
+    }
+
+    /// False: there is nothing to read now, or there never will be.
+    fn read_some(&mut self, terminal: &mut Terminal, watch: &Watch) -> bool {
+        let mut buffer = [0; PIECE];
+        let Some(pipe) = &self.pipe else { return false };
+        let n = match nix::unistd::read(pipe, &mut buffer) {
+            Ok(n) if n > 0 => n,
+            Err(nix::errno::Errno::EINTR) => return true,
+            Err(nix::errno::Errno::EAGAIN) => return false,
+            Ok(_) | Err(_) => {
+                self.pipe = None;
+                return false;
+            }
+        };
+        let bytes = &buffer[..n];
+        match &mut self.capture {
+            None => {
+                note(&mut self.tail, &mut self.alloc_failed, bytes);
+                terminal.write(bytes, watch);
+            }
+            Some(capture) => {
+                let (mut all, mut nobodys) = (Vec::new(), Vec::new());
+                capture.feed(bytes, &mut all, &mut nobodys);
+                note(&mut self.tail, &mut self.alloc_failed, &all);
+                if !terminal.is_blocked() {
+                    terminal.write(&nobodys, watch);
+                }
+            }
+        }
+        true
+    }
+
+    /// What a task has written whose answer is here; empty where nothing is captured.
+    pub(super) fn take(&mut self, task: u64, terminal: &mut Terminal, watch: &Watch) -> Vec<u8> {
+        loop {
+            let Some(capture) = &mut self.capture else {
+                return Vec::new();
+            };
+            if let Some(text) = capture.take(task) {
+                return text;
+            }
+            // Its mark was written before its answer, so it is in the pipe. If it is not, nobody knows what is its.
+            if !self.read_some(terminal, watch) {
+                return Vec::new();
+            }
+        }
+    }
+
+    /// What the task has written in which the worker has ended; likewise.
+    pub(super) fn take_unfinished(&mut self, task: u64) -> Vec<u8> {
+        let capture = self.capture.as_mut();
+        capture.map_or_else(Vec::new, |capture| capture.take_unfinished(task))
     }
 
     /// The last of what it said; a character that was cut in two at the start is left out.
@@ -163,6 +209,14 @@ impl Stderr {
         };
         String::from_utf8_lossy(&bytes[cut..]).into_owned()
     }
+}
+
+/// Keeps the end of what was said.
+fn note(tail: &mut VecDeque<u8>, alloc_failed: &mut bool, bytes: &[u8]) {
+    *alloc_failed |= contains(bytes, ALLOCATION.as_bytes());
+    tail.extend(bytes);
+    let over = tail.len().saturating_sub(TAIL);
+    tail.drain(..over);
 }
 
 fn contains(bytes: &[u8], text: &[u8]) -> bool {

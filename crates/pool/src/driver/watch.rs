@@ -27,6 +27,8 @@ pub(crate) enum Source {
     Channel(usize),
     /// Its standard error has bytes.
     Stderr(usize),
+    /// Its standard output has bytes, where that is captured.
+    Stdout(usize),
     /// It has rung: there is something in its rings, or room.
     Bell(usize),
 }
@@ -37,24 +39,26 @@ impl Source {
             Source::WakePool => 0,
             Source::Terminal => 1,
             Source::WakeCaller => 2,
-            Source::Exit(slot) => 4 + 4 * slot as u64,
-            Source::Channel(slot) => 5 + 4 * slot as u64,
-            Source::Stderr(slot) => 6 + 4 * slot as u64,
-            Source::Bell(slot) => 7 + 4 * slot as u64,
+            Source::Exit(slot) => 8 + 8 * slot as u64,
+            Source::Channel(slot) => 9 + 8 * slot as u64,
+            Source::Stderr(slot) => 10 + 8 * slot as u64,
+            Source::Bell(slot) => 11 + 8 * slot as u64,
+            Source::Stdout(slot) => 12 + 8 * slot as u64,
         }
     }
 
     fn of(token: u64) -> Source {
-        let slot = (token / 4).saturating_sub(1) as usize;
+        let slot = (token / 8).saturating_sub(1) as usize;
         match token {
             0 => Source::WakePool,
             1 => Source::Terminal,
             2 => Source::WakeCaller,
-            _ => match token % 4 {
+            _ => match token % 8 {
                 0 => Source::Exit(slot),
                 1 => Source::Channel(slot),
                 2 => Source::Stderr(slot),
-                _ => Source::Bell(slot),
+                3 => Source::Bell(slot),
+                _ => Source::Stdout(slot),
             },
         }
     }
@@ -141,6 +145,7 @@ mod tests {
             Source::Channel(63),
             Source::Stderr(7),
             Source::Bell(63),
+            Source::Stdout(5),
         ] {
             assert_eq!(Source::of(source.token()), source);
         }

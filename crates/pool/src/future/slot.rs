@@ -15,7 +15,7 @@ use super::bytes::Bytes;
 use crate::error::TaskError;
 use crate::function::Descriptor;
 use crate::ids::TaskId;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Output};
 
 const QUEUED: u8 = 0;
 const RUNNING: u8 = 1;
@@ -99,6 +99,7 @@ enum Body {
 struct Attendance {
     waiters: Vec<Waiter>,
     progress: Option<(f64, String)>,
+    output: Option<Arc<Output>>,
 }
 
 struct State {
@@ -234,6 +235,11 @@ impl Slot {
         self.lock().attendance.as_ref()?.progress.clone()
     }
 
+    /// What it has printed; to be called before it is completed.
+    pub(crate) fn set_output(&self, output: Output) {
+        self.lock().attend().output = Some(Arc::new(output));
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing that panics runs under this lock, so a poisoned one cannot be half-changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -300,12 +306,15 @@ impl Slot {
     }
 
     /// The outcome as callbacks see it; meaningful once done.
-    fn outcome(&self) -> Outcome {
-        let error = match &self.lock().body {
+    pub(crate) fn outcome(&self) -> Outcome {
+        let state = self.lock();
+        let error = match &state.body {
             Body::Failed(error) => Some(TaskError::clone(error)),
             Body::Empty | Body::Bytes(_) | Body::Local(_) => None,
         };
-        Outcome::new(self.id, self.label().map(str::to_owned), error)
+        let output = state.attendance.as_ref().and_then(|a| a.output.clone());
+        drop(state);
+        Outcome::new(self.id, self.label().map(str::to_owned), error).with_output(output)
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {

@@ -77,6 +77,8 @@ pub struct ProcessPoolBuilder {
     nice: Option<i32>,
     cpus: Option<Vec<Vec<u32>>>,
     threads: Option<usize>,
+    capture: bool,
+    capture_limit: Option<u64>,
     name: Option<String>,
     initializer: Option<Result<Vec<u8>, String>>,
     task_timeout: Option<Duration>,
@@ -268,6 +270,7 @@ impl ProcessPoolBuilder {
             limits: self.limits.map(Limits::encoded),
             nice: self.nice,
             cpus: self.cpus.unwrap_or_default(),
+            capture: self.capture.then(|| workers::kept(self.capture_limit)),
         };
         let (first_start, started) = sync_channel(1);
         let for_thread = Arc::clone(&shared);
@@ -286,6 +289,7 @@ impl ProcessPoolBuilder {
                 && self.retry.is_none()
                 && self.recycle.tasks.is_none()
                 && self.limits.is_none()
+                && !self.capture
                 && self.queue_capacity.is_none()
                 && max_message >= LEAST_MESSAGE,
             task_timeout: self.task_timeout,

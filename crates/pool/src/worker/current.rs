@@ -11,6 +11,7 @@ use pexec_ipc::wake::Wake;
 use pexec_proto::{Kind, Limits, Setup};
 
 use super::channel::Sender;
+use super::marks::Marks;
 use crate::ids::TaskId;
 use crate::task::TaskContext;
 
@@ -22,6 +23,8 @@ pub(super) struct Identity {
     pub(super) max_message: u64,
     /// How many pools this process is inside of.
     pub(super) depth: u32,
+    /// Where what tasks print is captured.
+    pub(super) marks: Option<Marks>,
     /// Raised when the running task is asked to stop.
     stop: Wake,
     /// The task that waits for `stop`, 0 for none. The flag is raised and lowered under this lock, so that a request
@@ -39,6 +42,7 @@ impl Identity {
             slot: setup.slot as usize,
             max_message: setup.max_message,
             depth: setup.depth,
+            marks: setup.capture.map(Marks::new).transpose()?,
             stop: Wake::new()?,
             listening: Mutex::new(0),
         })

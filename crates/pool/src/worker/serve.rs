@@ -150,6 +150,9 @@ fn call(
         me.cells.set_idle();
         return me.sender.send_frame(Kind::Skipped, header.cell, header.task, &[]);
     }
+    if let Some(marks) = &me.marks {
+        marks.begin(header.task);
+    }
     current::begin(header.task, details);
     let task = match function {
         Some(function) => answer.functions.resolve(function),
@@ -262,6 +265,9 @@ impl Stages for Progress<'_> {
 fn send(me: &Identity, kind: Kind, call: Header, frame: &mut [u8], more_follow: bool) -> io::Result<()> {
     let len = (frame.len() - HEADER_LEN) as u32;
     frame[..HEADER_LEN].copy_from_slice(&Header::task(kind, len, call.cell, call.task).encode());
+    if let Some(marks) = &me.marks {
+        marks.end(call.task);
+    }
     me.cells.set_stage(Stage::Sending);
     me.sender.send_of_many(frame, more_follow)?;
     me.cells.set_answered();

@@ -143,6 +143,40 @@ impl ProcessPoolBuilder {
         self
     }
 
+    /// Whether what tasks print goes to their outcomes, [`Outcome::stdout`](crate::Outcome::stdout) and
+    /// [`stderr`](crate::Outcome::stderr), instead of to this program's own. Default: no.
+    ///
+    /// It is what is written to the descriptors 1 and 2 between a task's start and the moment in which its answer is
+    /// sent: by Rust, by C code, by children. What was written before a crash is there too. A thread or a child that
+    /// a task leaves behind writes into whichever task runs by then. What is written between tasks (by an initializer, by
+    /// the destructor of a result) goes to this program's standard error. Of a task that is tried again the last attempt
+    /// counts.
+    ///
+    /// A line that Rust's `print!` has not finished is in the task's process; a crash loses it. A map's inputs
+    /// travel one by one. Each task costs a few system calls more. Thread pools and inline executors capture nothing.
+    ///
+    /// ```no_run
+    /// use pexec::Executor;
+    /// # fn work() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = pexec::ProcessPool::builder().capture_output(true).build()?;
+    /// let future = pool.submit(|name: String| println!("hello {name}"), "you".to_owned());
+    /// future.wait();
+    /// let outcome = future.outcome().ok_or("it has ended")?;
+    /// assert_eq!(outcome.stdout(), b"hello you\n");
+    /// # Ok(()) }
+    /// ```
+    pub fn capture_output(mut self, capture: bool) -> Self {
+        self.capture = capture;
+        self
+    }
+
+    /// How much of each captured stream of a task is kept: the first half and the last half of so many bytes; a line
+    /// between them says how much was left out. Default: 1 MiB.
+    pub fn capture_limit(mut self, bytes: u64) -> Self {
+        self.capture_limit = Some(bytes);
+        self
+    }
+
     pub(super) fn check_workers(&self, size: Size) -> Result<(), BuildError> {
         let no_cpus = |sets: &Vec<Vec<u32>>| sets.is_empty() || sets.iter().any(Vec::is_empty);
         let refused = [
@@ -182,6 +216,11 @@ impl ProcessPoolBuilder {
             None => Ok(()),
         }
     }
+}
+
+/// How many bytes of a captured stream are kept.
+pub(super) fn kept(limit: Option<u64>) -> usize {
+    usize::try_from(limit.unwrap_or(1 << 20)).unwrap_or(usize::MAX)
 }
 
 /// The user's changes, and behind them what is to be set unless the user has said something about it.
