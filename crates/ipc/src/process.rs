@@ -137,6 +137,14 @@ pub fn children() -> Vec<i32> {
         .collect()
 }
 
+/// Whether a process is stopped by a signal, where /proc tells it. One that a debugger holds is not.
+pub fn is_stopped(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // Behind its name, which may hold anything but is in parentheses.
+    stat.rsplit_once(')')
+        .is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+}
+
 /// Asks the kernel to continue this process when its parent's starting thread ends, should it be stopped then.
 ///
 /// SIGCONT does nothing to a process that is not stopped, so a parent whose starting thread ends early does no

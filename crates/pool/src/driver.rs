@@ -65,8 +65,10 @@ impl Recall for Links {
     fn has_reached(&mut self, worker: usize, cell: u16, id: u64) -> bool {
         self.0[worker].as_ref().is_some_and(|link| {
             let (running, stage) = link.cells.running();
-            // A worker that is not through with its last task is not idle either.
-            running == id || stage != TaskStage::None || link.cells.has_started(cell)
+            // A worker that reads the task's argument is at it, and one that is not through with its last task is not
+            // idle either; unless it is stopped there. What has started is left to its time limit.
+            let at_it = running == id || stage != TaskStage::None;
+            link.cells.has_started(cell) || at_it && !process::is_stopped(link.pid)
         })
     }
 }
@@ -169,6 +171,9 @@ impl Driver {
         self.read_rings(now);
         self.find_exits(now, ready);
         self.take_pushed(now);
+        if self.core.is_due(now) {
+            self.read_everything(now);
+        }
         self.core.tick(now, &mut self.links);
         self.carry_out(now);
         self.settle(now);
@@ -177,6 +182,23 @@ impl Driver {
             self.shared.lead.want_no_more();
         }
         !self.closed
+    }
+
+    /// Reads what no event has told of yet: this process may have been stopped before it asked, for longer than any
+    /// worker's time.
+    fn read_everything(&mut self, now: Instant) {
+        let mut ready = Vec::new();
+        // Nobody who floods keeps us here: each may say something once.
+        for _ in 0..=self.links.0.len() {
+            self.shared.glance(&mut ready);
+            if ready.is_empty() {
+                break;
+            }
+            self.read_ready(now, &ready);
+            self.find_exits(now, &ready);
+            ready.clear();
+        }
+        self.read_rings(now);
     }
 
     fn settle(&mut self, now: Instant) {

@@ -17,6 +17,7 @@ mod crashes;
 mod executors;
 mod finalizers;
 mod futures;
+mod heartbeat;
 mod limits;
 mod map;
 mod messages;

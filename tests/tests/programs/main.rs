@@ -4,6 +4,7 @@ mod building;
 mod events;
 mod impostors;
 mod ring_impostors;
+mod stopped_supervisor;
 mod supervisor_death;
 mod surroundings;
 

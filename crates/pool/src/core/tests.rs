@@ -6,6 +6,7 @@ mod deaths;
 mod dividing;
 mod ending;
 mod handout;
+mod late;
 mod process;
 mod purity;
 mod random;

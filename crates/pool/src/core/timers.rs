@@ -1,10 +1,19 @@
 //! Everything that happens because an instant has come.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::tasks::{Delayed, End};
 use super::workers::{Life, RESPONSE, Why, Worker};
 use super::{Action, Core, Recall, State};
+
+/// A timer that is dealt with so long after its time is no sign of a slow worker: it is this process that did not run,
+/// because it was stopped, or got no CPU. What the workers have done meanwhile is not read yet, and those that wait
+/// for an answer of ours could not go on. So nobody is ended over it; they get their time once more.
+const LATE: Duration = Duration::from_secs(1);
+
+fn is_late(at: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(at) > LATE
+}
 
 impl Core {
     /// The earliest of the timers that came up since `arm` was called.
@@ -41,6 +50,19 @@ impl Core {
         workers.chain(others.into_iter().flatten()).min()
     }
 
+    /// Whether a timer that somebody could be ended over may have come: everything that is there is to be read before
+    /// `tick`.
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
+        self.workers.iter().any(|w| {
+            let at = match w.life {
+                Life::Starting { handshake_until } => handshake_until,
+                Life::Ready => [w.head_until, w.front_until].into_iter().flatten().min(),
+                Life::Ending { .. } | Life::Down { .. } => None,
+            };
+            at.is_some_and(|at| at <= now)
+        })
+    }
+
     /// Does what is due.
     pub(crate) fn tick(&mut self, now: Instant, recall: &mut dyn Recall) {
         while self.delayed.peek().is_some_and(|d| d.at <= now) {
@@ -58,11 +80,19 @@ impl Core {
                 Life::Starting {
                     handshake_until: Some(at),
                 } if at <= now => {
-                    self.kill_worker(index, Why::Fault, now);
+                    if is_late(at, now) {
+                        let handshake_until = now.checked_add(self.config.handshake_limit);
+                        self.workers[index].life = Life::Starting { handshake_until };
+                    } else {
+                        self.kill_worker(index, Why::Fault, now);
+                    }
                 }
-                Life::Ready if worker.head_until.is_some_and(|at| at <= now) => {
-                    self.time_out(now, index, recall);
-                }
+                Life::Ready => match worker.head_until {
+                    // What the task has answered may only not have been read to its end.
+                    Some(at) if is_late(at, now) => self.workers[index].head_until = now.checked_add(LATE),
+                    Some(at) if at <= now => self.time_out(now, index, recall),
+                    Some(_) | None => {}
+                },
                 Life::Ending {
                     why,
                     kill_at: Some(at),
@@ -70,7 +100,7 @@ impl Core {
                     self.workers[index].life = Life::Ending { why, kill_at: None };
                     self.actions.push(Action::Kill { worker: index });
                 }
-                Life::Starting { .. } | Life::Ready | Life::Ending { .. } | Life::Down { .. } => {}
+                Life::Starting { .. } | Life::Ending { .. } | Life::Down { .. } => {}
             }
         }
     }
@@ -96,16 +126,16 @@ impl Core {
     /// elsewhere.
     fn check_response(&mut self, now: Instant, worker: usize, recall: &mut dyn Recall) {
         let w = &mut self.workers[worker];
-        if w.life != Life::Ready || w.front_until.is_none_or(|at| at > now) {
+        let Some(at) = w.front_until.filter(|&at| at <= now && w.life == Life::Ready) else {
             return;
-        }
+        };
         // Even one that has come to it is looked at again: its answer may be there without a word that it is.
         w.front_until = now.checked_add(RESPONSE);
         let Some(front) = w.sent.front().copied() else {
             w.front_until = None;
             return;
         };
-        if !recall.has_reached(worker, front.cell, front.id) {
+        if !is_late(at, now) && !recall.has_reached(worker, front.cell, front.id) {
             self.fault(now, worker, recall);
         }
     }

@@ -30,6 +30,8 @@ fn main() {
         ["churn"] => surroundings::churn(),
         ["sigchld-ignored"] => surroundings::sigchld_ignored(),
         ["failing-finalizer"] => surroundings::failing_finalizer(),
+        ["stopped-at-work"] => supervisor::stopped_at_work(),
+        ["stopped-at-start"] => supervisor::stopped_at_start(),
         ["one-task"] => surroundings::one_task(),
         ["with-impostors"] => impostor::supervise(),
         ["with-ring-impostors"] => rings::supervise(),

@@ -169,3 +169,38 @@ fn flood() {
         pexec::task::emit(&[0; 1 << 16]);
     }
 }
+
+/// Each worker runs a task with a time limit while a test stops this process.
+pub(crate) fn stopped_at_work() {
+    let pool = ProcessPool::builder()
+        .workers(2)
+        .task_timeout(Duration::from_secs(1))
+        .build()
+        .expect("a pool");
+    pexec_tests::wait_until("both are there", || {
+        pool.workers()
+            .iter()
+            .filter(|w| w.state == WorkerState::Idle)
+            .count()
+            == 2
+    });
+    goes_on(&pool);
+}
+
+/// The workers have not proved themselves yet while a test stops this process.
+pub(crate) fn stopped_at_start() {
+    goes_on(&ProcessPool::builder().workers(2).build().expect("a pool"));
+}
+
+fn goes_on(pool: &ProcessPool) {
+    let workers = || pool.workers().iter().map(|w| w.pid).collect::<Vec<_>>();
+    let before = workers();
+    let futures = [0, 1].map(|n| pool.submit(tasks::nap_then, (300, n)));
+    say("go");
+    let ends = futures.map(pexec::TaskFuture::result);
+    match ends.iter().find_map(|end| end.as_ref().err()) {
+        Some(error) => say(&error.to_string()),
+        None if workers() != before => say("workers were ended"),
+        None => say("all ran in the same workers"),
+    }
+}
