@@ -163,8 +163,20 @@ pub(crate) fn limit_verdict(exit: Exit, alloc_failed: bool, limits: &Limits) -> 
     }
 }
 
-/// What Rust's allocator says before it aborts.
-pub(crate) const ALLOCATION: &str = "memory allocation of ";
+/// What Rust's allocator says before it aborts, and what C++ does.
+pub(crate) const FAILED_ALLOCATIONS: [&str; 2] = ["memory allocation of ", "std::bad_alloc"];
+
+/// What else is to be said of a crash under limits: C code that gets no memory may do anything.
+pub(crate) fn limit_hint(exit: Exit, limits: &Limits) -> Option<String> {
+    let bytes = limits.address_space?;
+    let known = matches!(exit, Exit::Signal(6 | 7 | 11));
+    known.then(|| {
+        format!(
+            "; its address space was limited to {:.1} MiB",
+            bytes as f64 / f64::from(1 << 20)
+        )
+    })
+}
 
 /// The one-line verdict of a worker's end that nobody asked for.
 pub(crate) fn verdict(exit: Exit, tail: &str, alloc: bool, peak_rss: Option<u64>) -> String {

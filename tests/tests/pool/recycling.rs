@@ -179,3 +179,31 @@ fn bounds_that_nobody_could_keep_are_refused() {
         assert!(matches!(refused, Err(BuildError::Invalid(_))), "{refused:?}");
     }
 }
+
+#[test]
+fn a_map_whose_inputs_travel_together_survives_workers_that_grow_old() {
+    let _sweep = LeakSweep::new();
+    let pool = pool(2, |b| b.max_worker_age(Duration::from_millis(10)));
+    let mut expected = 0;
+    while pool.stats().restarts < 20 {
+        for result in pool.map(|n: u64| n + 1, expected..expected + 20_000) {
+            expected += 1;
+            assert_eq!(result.expect("it runs"), expected);
+        }
+    }
+    assert_eq!(pool.stats().done, expected, "each item ran once");
+}
+
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").expect("descriptors").count()
+}
+
+#[test]
+fn the_tenth_worker_has_as_many_descriptors_as_the_first() {
+    let _sweep = LeakSweep::new();
+    let pool = pool(1, |b| b.max_tasks_per_worker(1).capture_output(true));
+    let counts: Vec<usize> = (0..10)
+        .map(|_| pool.submit(descriptors, ()).result().expect("runs"))
+        .collect();
+    assert!(counts.iter().all(|count| *count == counts[0]), "{counts:?}");
+}

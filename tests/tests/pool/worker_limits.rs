@@ -66,6 +66,12 @@ fn soft(resource: i32) -> u64 {
     getrlimit(resource).expect("a limit").0
 }
 
+/// Ends as C++ does that gets no memory.
+fn throw() {
+    eprintln!("terminate called after throwing an instance of 'std::bad_alloc'");
+    die_by(6);
+}
+
 fn limited(limits: Limits) -> ProcessPool {
     // Limits that are reached are no crashes.
     ProcessPool::builder()
@@ -226,6 +232,14 @@ fn a_crash_under_limits_is_still_a_crash() {
         .expect("a pool");
     let error = pool.submit(die_by, 6).result().expect_err("aborts");
     assert_eq!(error.kind(), TaskErrorKind::Crashed);
+    assert!(
+        error
+            .to_string()
+            .contains("its address space was limited to 4096.0 MiB"),
+        "{error}"
+    );
+    let error = pool.submit(throw, ()).result().expect_err("aborts");
+    assert_eq!(error.kind(), TaskErrorKind::LimitExceeded, "{error}");
 }
 
 fn variable(name: String) -> Option<String> {

@@ -13,7 +13,7 @@ use pexec_proto::Stage;
 use super::channel::Reading;
 use super::link::Link;
 use super::{Driver, Source};
-use crate::autopsy::{Autopsy, Exit, Phase, limit_verdict, verdict};
+use crate::autopsy::{Autopsy, Exit, Phase, limit_hint, limit_verdict, verdict};
 use crate::core::{Departure, Ran};
 use crate::future::slot::Slot;
 use crate::limits::in_force;
@@ -32,6 +32,8 @@ pub(super) struct Remains {
     fault: Option<String>,
     /// Which limit it had reached.
     limit: Option<String>,
+    /// What limits may have to do with it.
+    hint: Option<String>,
     /// What it had printed in the task that it ran, where that is captured.
     output: Option<Output>,
 }
@@ -86,11 +88,14 @@ impl Driver {
             })
         });
         let mut remains = Remains::of(&link);
-        remains.limit = running.and_then(|id| {
+        let limits = running.and_then(|id| {
             let own = self.core.limits(self.core.running(slot, id)?);
-            let limits = in_force(self.launch.limits, own)?;
-            limit_verdict(remains.exit, remains.alloc_failed, &limits)
+            in_force(self.launch.limits, own)
         });
+        if let Some(limits) = limits {
+            remains.limit = limit_verdict(remains.exit, remains.alloc_failed, &limits);
+            remains.hint = limit_hint(remains.exit, &limits);
+        }
         remains.output = output;
         let reason = remains.reason();
         let limit = remains.limit.is_some();
@@ -126,12 +131,15 @@ impl Driver {
         let verdict = match &remains.fault {
             Some(fault) => format!("the worker broke the protocol and was ended: {fault}"),
             None if remains.limit.is_some() => remains.limit.unwrap_or_default(),
-            None => verdict(
-                remains.exit,
-                &remains.tail,
-                remains.alloc_failed,
-                remains.peak_rss,
-            ),
+            None => {
+                let verdict = verdict(
+                    remains.exit,
+                    &remains.tail,
+                    remains.alloc_failed,
+                    remains.peak_rss,
+                );
+                verdict + &remains.hint.unwrap_or_default()
+            }
         };
         Autopsy {
             task: task.name(),
@@ -167,6 +175,7 @@ impl Remains {
             alloc_failed: false,
             fault: None,
             limit: None,
+            hint: None,
             output: None,
         }
     }

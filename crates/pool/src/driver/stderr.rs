@@ -13,7 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::capture::Capture;
 use super::watch::{Source, Watch};
-use crate::autopsy::ALLOCATION;
+use crate::autopsy::FAILED_ALLOCATIONS;
 
 /// How much of the end is kept.
 pub(super) const TAIL: usize = 4096;
@@ -213,7 +213,9 @@ impl Stderr {
 
 /// Keeps the end of what was said.
 fn note(tail: &mut VecDeque<u8>, alloc_failed: &mut bool, bytes: &[u8]) {
-    *alloc_failed |= contains(bytes, ALLOCATION.as_bytes());
+    *alloc_failed |= FAILED_ALLOCATIONS
+        .iter()
+        .any(|said| contains(bytes, said.as_bytes()));
     tail.extend(bytes);
     let over = tail.len().saturating_sub(TAIL);
     tail.drain(..over);

@@ -78,11 +78,11 @@ pub(super) struct Details {
 thread_local! {
     /// The serving thread's task; 0: none.
     static TASK: Cell<u64> = const { Cell::new(0) };
-    static DETAILS: RefCell<Option<Details>> = const { RefCell::new(None) };
+    static DETAILS: RefCell<Option<Box<Details>>> = const { RefCell::new(None) };
     static STATE: Cell<Option<&'static dyn Any>> = const { Cell::new(None) };
 }
 
-pub(super) fn begin(id: u64, details: Option<Details>) {
+pub(super) fn begin(id: u64, details: Option<Box<Details>>) {
     TASK.set(id);
     if details.is_some() {
         DETAILS.set(details);
@@ -125,7 +125,8 @@ pub(crate) fn context() -> Option<TaskContext> {
     if id == 0 {
         return None;
     }
-    let details = DETAILS.with_borrow(Clone::clone).unwrap_or(Details {
+    let details = DETAILS.with_borrow(|details| details.as_deref().cloned());
+    let details = details.unwrap_or(Details {
         attempt: 1,
         ..Details::default()
     });

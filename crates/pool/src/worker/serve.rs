@@ -55,14 +55,14 @@ fn run(mut started: Started) -> io::Result<()> {
         let header = receiver.header(limit)?;
         match header.kind {
             Kind::Call => {
-                let details: Option<Details> = details.take();
+                let details: Option<Box<Details>> = details.take();
                 let _bounded = bounds.for_task(details.as_ref().and_then(|d| d.limits))?;
                 call(me, &mut receiver, header, details, &mut large, &mut answer)?;
             }
             Kind::Batch => batch(me, &mut receiver, header, &mut large, &mut answer)?,
             Kind::Context => {
                 let body = receiver.body(header.len as usize, &mut large)?;
-                details = Some(decode_details(body)?);
+                details = Some(Box::new(decode_details(body)?));
             }
             Kind::Stop => {
                 if let Some(body) = &setup.finalizer {
@@ -125,7 +125,7 @@ fn call(
     me: &'static Identity,
     receiver: &mut Receiver,
     header: Header,
-    details: Option<Details>,
+    details: Option<Box<Details>>,
     large: &mut Vec<u8>,
     answer: &mut Answer,
 ) -> io::Result<()> {
