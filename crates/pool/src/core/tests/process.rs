@@ -81,6 +81,8 @@ pub(super) struct Process {
     pub(super) named: u64,
     /// What started here and has no answer that was read.
     pub(super) unanswered: Vec<u64>,
+    /// How many tasks have started here.
+    pub(super) ran: u64,
     pub(super) exited: bool,
     /// It went of a limit.
     pub(super) limit: bool,
@@ -111,6 +113,7 @@ impl Process {
             sent: [0; WINDOW_MAX],
             named: 0,
             unanswered: Vec::new(),
+            ran: 0,
             exited: false,
             limit: false,
             hangs: false,
@@ -237,6 +240,7 @@ impl Process {
                     );
                     truth.starts(call.id, call.attempt, slot);
                     self.unanswered.push(call.id);
+                    self.ran += 1;
                     self.doing = Doing::Running(call);
                 } else {
                     self.named = 0;

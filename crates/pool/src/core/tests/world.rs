@@ -218,6 +218,7 @@ impl World {
                 assert!(worker.head_until.is_some(), "task {} has no clock", front.id);
             }
         }
+        self.check_size();
         // An answer that is still unread may hide this for a turn, and brings that turn about.
         let heard = self
             .machine
@@ -236,6 +237,22 @@ impl World {
                     worker.live_sent < 2 || !free,
                     "a task is stranded behind another, and a worker has nothing to do"
                 );
+            }
+        }
+    }
+
+    /// Whoever is to leave is on the way, and nobody has run more tasks than a worker may.
+    fn check_size(&self) {
+        for (worker, process) in self.core.workers.iter().zip(&self.machine.processes) {
+            if worker.life == Life::Ready && self.state < State::Stopping {
+                assert!(worker.stays || worker.retires, "a worker that nobody wants stays");
+                assert!(
+                    !worker.retires || worker.live_sent > 0,
+                    "a worker that is to leave, and has nothing to do, is not told so"
+                );
+            }
+            if let (Some(most), Some(process)) = (self.core.config.recycle.tasks, process) {
+                assert!(process.ran <= most, "a worker runs task number {}", process.ran);
             }
         }
     }
