@@ -11,6 +11,7 @@ mod batches;
 mod callbacks;
 mod cancelling;
 mod capture;
+mod changing;
 mod chaos;
 mod context;
 mod crashes;
