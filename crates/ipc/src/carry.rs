@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 /// How many different descriptors one message can carry. The kernel's bound for one send is 253
-/// (`SCM_MAX_FD`); a channel may want a few for itself.
+/// ([`MAX_RIGHTS`](crate::socket::MAX_RIGHTS)); a channel may want a few for itself.
 pub const MAX_DESCRIPTORS: usize = 250;
 
 thread_local! {
@@ -121,16 +121,17 @@ fn gather(frame: Frame) -> Vec<Arc<OwnedFd>> {
 /// none took are closed at the end.
 ///
 /// ```
+/// use std::sync::Arc;
 /// use pexec_ipc::carry;
 ///
-/// let came_along = vec![std::fs::File::open("/dev/null")?.into()];
+/// let came_along = vec![Arc::new(std::fs::File::open("/dev/null")?.into())];
 /// let file = carry::provide(came_along, || carry::take(0))?;
 /// assert!(carry::take(0).is_err(), "the call is over");
 /// # drop(file);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[inline]
-pub fn provide<T>(descriptors: Vec<OwnedFd>, decode: impl FnOnce() -> T) -> T {
+pub fn provide<T>(descriptors: Vec<Arc<OwnedFd>>, decode: impl FnOnce() -> T) -> T {
     let _inner = Inner::enter(Kind::Providing);
     if !descriptors.is_empty() {
         lay_out(descriptors);
@@ -139,10 +140,10 @@ pub fn provide<T>(descriptors: Vec<OwnedFd>, decode: impl FnOnce() -> T) -> T {
 }
 
 #[cold]
-fn lay_out(descriptors: Vec<OwnedFd>) {
+fn lay_out(descriptors: Vec<Arc<OwnedFd>>) {
     let frame = FRAME.get();
     let count = descriptors.len().try_into().unwrap_or(u16::MAX);
-    let descriptors = descriptors.into_iter().take(count.into()).map(Arc::new);
+    let descriptors = descriptors.into_iter().take(count.into());
     // On a thread that is ending there is no such list any more: then nothing was provided.
     let laid_out = DESCRIPTORS.try_with(|all| all.borrow_mut().extend(descriptors));
     if laid_out.is_ok() {
@@ -298,7 +299,6 @@ mod tests {
     #[test]
     fn what_is_provided_can_be_taken_by_several_and_is_closed_when_nobody_did() {
         let (kept, lost) = (descriptor(), descriptor());
-        let (kept, lost) = (Arc::into_inner(kept).unwrap(), Arc::into_inner(lost).unwrap());
         let number = kept.as_raw_fd();
         let (x, y) = provide(vec![lost, kept], || (take(1).unwrap(), take(1).unwrap()));
         assert!(Arc::ptr_eq(&x, &y));
@@ -325,7 +325,7 @@ mod tests {
             assert_eq!(put(&a), Ok(0));
             let (index, inner) = collect(|| put(&b));
             assert_eq!(index, Ok(0));
-            let d = Arc::into_inner(descriptor()).unwrap();
+            let d = descriptor();
             let number = d.as_raw_fd();
             provide(vec![d], || {
                 assert_eq!(take(0).unwrap().as_raw_fd(), number);
@@ -357,9 +357,8 @@ mod tests {
         });
         assert_eq!(fds.len(), 1);
         assert_eq!(Arc::strong_count(&b), 1, "nothing of the unwound message is kept");
-        let given = Arc::into_inner(b).unwrap();
         let unwound = catch_unwind(AssertUnwindSafe(|| {
-            provide(vec![given], || std::panic::resume_unwind(Box::new(())));
+            provide(vec![b], || std::panic::resume_unwind(Box::new(())));
         }));
         assert!(unwound.is_err());
         assert!(is_clean());

@@ -12,11 +12,13 @@ use std::any::{Any, TypeId};
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
+use pexec_ipc::carry;
 use pexec_proto::codec::{self, DecodeError, Fields};
 use pexec_proto::message::FunctionRef;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::future::bytes::Descriptors;
 use crate::panics;
 
 /// What can be a task's argument or result: serialisable both ways, movable between threads, owned.
@@ -110,13 +112,13 @@ pub(crate) enum ThunkError {
 pub(crate) trait Stages {
     fn running(&mut self);
     fn encoding(&mut self);
-    /// The result is encoded as a whole, behind whatever `out` began with.
-    fn encoded(&mut self, out: &mut Vec<u8>);
+    /// The result is encoded as a whole, behind whatever `out` began with, and these go along with it.
+    fn encoded(&mut self, out: &mut Vec<u8>, descriptors: Descriptors);
 }
 
-type Thunk = fn(Argument<'_>, &mut Vec<u8>, &mut dyn Stages) -> Result<(), ThunkError>;
+type Thunk = fn(Argument<'_>, Descriptors, &mut Vec<u8>, &mut dyn Stages) -> Result<(), ThunkError>;
 /// Runs an initializer: the value that it leaves behind, or the text of why there is none.
-type Keep = fn(&[u8]) -> Result<Box<dyn Any>, String>;
+type Keep = fn(&[u8], Descriptors) -> Result<Box<dyn Any>, String>;
 
 /// A function as it stands in the binary.
 #[repr(C)]
@@ -163,8 +165,9 @@ where
         identity: TypeId::of::<(F, A, T)>(),
         thunk: refuse_as_task,
         type_name: std::any::type_name::<F>,
-        keep: Some(|arg| {
-            let arg = F::decode(arg).map_err(|e| refused_argument::<A>(&e))?;
+        keep: Some(|arg, descriptors| {
+            let arg =
+                carry::provide(descriptors, || F::decode(arg)).map_err(|e| refused_argument::<A>(&e))?;
             Ok(Box::new(conjure::<F>().call(arg)))
         }),
     };
@@ -186,8 +189,9 @@ where
         identity: TypeId::of::<(F, A, T, E)>(),
         thunk: refuse_as_task,
         type_name: std::any::type_name::<F>,
-        keep: Some(|arg| {
-            let arg = F::decode(arg).map_err(|e| refused_argument::<A>(&e))?;
+        keep: Some(|arg, descriptors| {
+            let arg =
+                carry::provide(descriptors, || F::decode(arg)).map_err(|e| refused_argument::<A>(&e))?;
             match conjure::<F>().call(arg) {
                 Ok(value) => Ok(Box::new(value)),
                 Err(error) => Err(error.to_string()),
@@ -196,7 +200,12 @@ where
     };
 }
 
-fn refuse_as_task(_: Argument<'_>, _: &mut Vec<u8>, _: &mut dyn Stages) -> Result<(), ThunkError> {
+fn refuse_as_task(
+    _: Argument<'_>,
+    _: Descriptors,
+    _: &mut Vec<u8>,
+    _: &mut dyn Stages,
+) -> Result<(), ThunkError> {
     Err(ThunkError::Decode("an initializer is not a task".to_owned()))
 }
 
@@ -223,16 +232,22 @@ fn conjure<F: Copy + Send + Sync + 'static>() -> F {
     unsafe { std::ptr::NonNull::<F>::dangling().read() }
 }
 
-fn thunk<F, A, R, M>(arg: Argument<'_>, out: &mut Vec<u8>, stages: &mut dyn Stages) -> Result<(), ThunkError>
+fn thunk<F, A, R, M>(
+    arg: Argument<'_>,
+    descriptors: Descriptors,
+    out: &mut Vec<u8>,
+    stages: &mut dyn Stages,
+) -> Result<(), ThunkError>
 where
     F: TaskFn<A, R, M>,
     A: Payload,
     R: Payload,
 {
-    let arg = match panics::catch(|| match arg {
+    let decode = || match arg {
         Argument::Slice(bytes) => F::decode(bytes),
         Argument::Owned(bytes) => F::decode_owned(bytes),
-    }) {
+    };
+    let arg = match panics::catch(|| carry::provide(descriptors, decode)) {
         Ok(decoded) => decoded.map_err(|e| ThunkError::Decode(describe::<A>(&e)))?,
         Err(panic) => {
             return Err(ThunkError::Decode(describe::<A>(&format!(
@@ -244,16 +259,17 @@ where
     let result = conjure::<F>().call(arg);
     stages.encoding();
     reserve_for(&result, out);
-    match panics::catch(|| codec::encode(&result, out)) {
-        Ok(encoded) => encoded.map_err(|e| ThunkError::Encode(describe::<R>(&e)))?,
+    let descriptors = match panics::catch(|| carry::collect(|| codec::encode(&result, out))) {
+        Ok((Ok(()), descriptors)) => descriptors,
+        Ok((Err(error), _)) => return Err(ThunkError::Encode(describe::<R>(&error))),
         Err(panic) => {
             return Err(ThunkError::Encode(describe::<R>(&format!(
                 "its Serialize panicked: {panic}"
             ))));
         }
-    }
+    };
     // The answer is out before the result's destructor runs: a crash there is the worker's alone.
-    stages.encoded(out);
+    stages.encoded(out, descriptors);
     Ok(())
 }
 
@@ -341,20 +357,21 @@ impl Descriptor {
         Ok(found)
     }
 
-    /// Runs the task on its encoded argument; the encoded result is appended to `out`.
+    /// Runs the task on its encoded argument and what came along; the encoded result is appended to `out`.
     pub(crate) fn run(
         &self,
         arg: Argument<'_>,
+        descriptors: Descriptors,
         out: &mut Vec<u8>,
         stages: &mut dyn Stages,
     ) -> Result<(), ThunkError> {
-        (self.thunk)(arg, out, stages)
+        (self.thunk)(arg, descriptors, out, stages)
     }
 
     /// Runs an initializer on its encoded argument.
-    pub(crate) fn run_keep(&self, arg: &[u8]) -> Result<Box<dyn Any>, String> {
+    pub(crate) fn run_keep(&self, arg: &[u8], descriptors: Descriptors) -> Result<Box<dyn Any>, String> {
         match self.keep {
-            Some(keep) => keep(arg),
+            Some(keep) => keep(arg, descriptors),
             None => Err(format!("`{}` is not an initializer", (self.type_name)())),
         }
     }

@@ -12,14 +12,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use pexec_proto::codec;
+use pexec_ipc::carry;
+use pexec_proto::codec::{self, DecodeError};
 
 use crate::error::{Side, TaskError};
 use crate::function::Payload;
 use crate::ids::TaskId;
 use crate::outcome::Outcome;
-use bytes::Bytes;
-use slot::{End, Slot, Value};
+use bytes::{Bytes, Descriptors};
+use slot::{Carried, End, Slot, Value};
 
 /// The result of a task, now or later. Dropping it lets the task run on, detached.
 ///
@@ -159,20 +160,35 @@ impl<R: Payload> TaskFuture<R> {
     }
 }
 
+fn read<R: Payload>(bytes: Bytes) -> Result<R, DecodeError> {
+    match bytes {
+        Bytes::Short(..) => codec::decode_typed(bytes.as_slice()),
+        Bytes::Long(_) => codec::decode_owned(bytes.into_vec()),
+    }
+}
+
+/// Runs what reads a result, with what came along for its handles.
+pub(crate) fn decode<R>(
+    descriptors: Descriptors,
+    read: impl FnOnce() -> Result<R, DecodeError>,
+) -> Result<R, TaskError> {
+    let name = std::any::type_name::<R>();
+    let read = || carry::provide(descriptors, read);
+    // What a panic leaves behind in here is dropped and not looked at.
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)) {
+        Ok(read) => read.map_err(|e| TaskError::decode(Side::Result, name, e)),
+        Err(_) => Err(TaskError::decode(Side::Result, name, "its Deserialize panicked")),
+    }
+}
+
 /// Makes the value of an end. Bytes are deserialised here, on the thread that wants the value: a `Deserialize`
 /// that panics hurts this future only.
 fn open<R: Payload>(end: End) -> Result<R, TaskError> {
     match end.map_err(|error| *error)? {
-        Value::Encoded(bytes) => {
-            let decoded = std::panic::catch_unwind(|| match bytes {
-                Bytes::Short(..) => codec::decode_typed::<R>(bytes.as_slice()),
-                Bytes::Long(_) => codec::decode_owned::<R>(bytes.into_vec()),
-            });
-            let name = std::any::type_name::<R>();
-            match decoded {
-                Ok(decoded) => decoded.map_err(|e| TaskError::decode(Side::Result, name, e)),
-                Err(_) => Err(TaskError::decode(Side::Result, name, "its Deserialize panicked")),
-            }
+        Value::Encoded(bytes) => decode(Vec::new(), || read(bytes)),
+        Value::Carried(carried) => {
+            let Carried { bytes, descriptors } = *carried;
+            decode(descriptors, || read(bytes))
         }
         // Maps read their batches themselves.
         Value::Batch => Err(TaskError::decode(

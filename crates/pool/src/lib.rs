@@ -32,6 +32,7 @@
 
 mod autopsy;
 mod callbacks;
+mod carried;
 mod core;
 mod driver;
 mod entry;
@@ -48,6 +49,7 @@ mod outcome;
 mod panics;
 mod preamble;
 mod process;
+pub mod sync;
 pub mod task;
 mod threads;
 pub mod worker;

@@ -35,6 +35,7 @@ impl TaskOptions {
                 label,
                 on_emit,
                 batch: None,
+                carries: false,
             })
         })
     }

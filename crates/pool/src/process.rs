@@ -9,6 +9,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use pexec_ipc::carry;
 use pexec_proto::codec;
 
 pub use builder::{ProcessPoolBuilder, Transport};
@@ -21,8 +22,8 @@ use crate::executor::{Admission, Executor};
 use crate::function::{Payload, TaskFn, assert_no_captures, reserve_for, task_descriptor};
 use crate::future::TaskFuture;
 use crate::future::batch::{Arguments, Batch};
-use crate::future::bytes::Bytes;
-use crate::future::slot::{Controller, Slot};
+use crate::future::bytes::{Bytes, Descriptors};
+use crate::future::slot::{Carried, Controller, Slot};
 use crate::ids::{next_task_id, next_task_ids};
 use crate::map::run::Run;
 use crate::options::TaskOptions;
@@ -176,23 +177,25 @@ thread_local! {
 }
 
 /// Encodes an argument on the caller's thread; a `Serialize` that panics is an error of that task only.
-fn encode<A: Payload>(arg: &A, limit: u64) -> Result<Bytes, TaskError> {
+fn encode<A: Payload>(arg: &A, limit: u64) -> Result<(Bytes, Descriptors), TaskError> {
     // Taken away meanwhile: a `Serialize` may submit tasks too.
     let mut bytes = SCRATCH.take();
     bytes.clear();
     reserve_for(arg, &mut bytes);
-    let encoded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| codec::encode(arg, &mut bytes)));
+    let encoded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        carry::collect(|| codec::encode(arg, &mut bytes))
+    }));
     match encoded {
-        Ok(Ok(())) if bytes.len() as u64 <= limit => {
+        Ok((Ok(()), descriptors)) if bytes.len() as u64 <= limit => {
             if bytes.len() > SCRATCH_MOST {
-                return Ok(Bytes::from(bytes));
+                return Ok((Bytes::from(bytes), descriptors));
             }
             let copy = Bytes::copy(&bytes);
             SCRATCH.set(bytes);
-            Ok(copy)
+            Ok((copy, descriptors))
         }
-        Ok(Ok(())) => Err(TaskError::too_large(Side::Argument, bytes.len() as u64, limit)),
-        Ok(Err(error)) => Err(TaskError::encode(
+        Ok((Ok(()), _)) => Err(TaskError::too_large(Side::Argument, bytes.len() as u64, limit)),
+        Ok((Err(error), _)) => Err(TaskError::encode(
             Side::Argument,
             std::any::type_name::<A>(),
             error,
@@ -204,6 +207,10 @@ fn encode<A: Payload>(arg: &A, limit: u64) -> Result<Bytes, TaskError> {
         )),
     }
 }
+
+/// A descriptor counts like so many bytes of an argument, so that only some are under way at a time: the kernel bounds how
+/// many a user may have there.
+const HANDLE_WEIGHT: usize = 64 << 10;
 
 /// Longer arguments keep the memory that they were encoded into.
 const SCRATCH_MOST: usize = 4 << 10;
@@ -231,21 +238,23 @@ impl Executor for ProcessPool {
                 Pushed::Refused(_) => return Err(TrySubmitError::Closed(arg)),
             }
         }
-        let bytes = match encode(&arg, self.shared.max_message) {
-            Ok(bytes) => bytes,
+        let (bytes, descriptors) = match encode(&arg, self.shared.max_message) {
+            Ok(encoded) => encoded,
             Err(error) => return Ok(self.failed(&mut options, error)),
         };
         let policy = self.policy(&mut options);
-        let slot = Slot::with_call(
-            next_task_id(),
-            Arc::clone(&self.controller),
-            options.take_extra(),
-            task_descriptor::<F, A, R, M>(),
-            bytes.clone(),
-        );
+        let size = bytes.as_slice().len().max(descriptors.len() * HANDLE_WEIGHT);
+        let (id, control) = (next_task_id(), Arc::clone(&self.controller));
+        let (extra, call) = (options.take_extra(), task_descriptor::<F, A, R, M>());
+        let slot = if descriptors.is_empty() {
+            Slot::with_call(id, control, extra, call, bytes.clone())
+        } else {
+            let bytes = bytes.clone();
+            Slot::with_handles(id, control, extra, call, Carried { bytes, descriptors })
+        };
         let task = NewTask {
             slot: Arc::clone(&slot),
-            size: bytes.as_slice().len(),
+            size,
             argument: bytes,
             policy,
         };
@@ -277,10 +286,11 @@ impl Executor for ProcessPool {
             let Some(arg) = pull() else { break };
             let before = arguments.mark();
             let pushed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                arguments.push(|out| codec::encode(&arg, out))
+                carry::collect(|| arguments.push(|out| codec::encode(&arg, out)))
             }));
-            if !matches!(pushed, Ok(Ok(()))) || arguments.len() - before.0 > ITEM_BYTES {
-                // What cannot be encoded fails alone, and what is large travels alone.
+            let is_plain = matches!(&pushed, Ok((Ok(()), descriptors)) if descriptors.is_empty());
+            if !is_plain || arguments.len() - before.0 > ITEM_BYTES {
+                // What cannot be encoded fails alone, and what is large or has handles travels alone.
                 arguments.reset(before);
                 one = Some(self.submit(f, arg));
                 break;

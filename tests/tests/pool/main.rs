@@ -21,6 +21,7 @@ mod messages;
 mod nesting;
 mod retry;
 mod rings;
+mod shared_bytes;
 mod starting;
 mod stopping;
 mod timeouts;

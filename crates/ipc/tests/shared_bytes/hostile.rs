@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
 use nix::fcntl::{FallocateFlags, FcntlArg, OFlag, SealFlag, fallocate, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -32,7 +33,7 @@ enum Forged {
 fn receive_forged(file: impl Into<OwnedFd>, index: u32, start: u64, len: u64) -> Result<SharedBytes, String> {
     let mut body = Vec::new();
     codec::encode(&Forged::Sealed { index, start, len }, &mut body).unwrap();
-    carry::provide(vec![file.into()], || codec::decode(&body)).map_err(|e| e.to_string())
+    carry::provide(vec![Arc::new(file.into())], || codec::decode(&body)).map_err(|e| e.to_string())
 }
 
 const ALL: SealFlag = SealFlag::F_SEAL_SHRINK
@@ -193,12 +194,12 @@ fn a_message_garbled_anywhere_is_an_error_or_a_part_of_what_came() {
         for value in 0..=u8::MAX {
             let mut garbled = body.clone();
             garbled[at] = value;
-            let fds = vec![file.try_clone().unwrap().into()];
+            let fds = vec![Arc::new(file.try_clone().unwrap().into())];
             if let Ok(got) = carry::provide(fds, || codec::decode::<SharedBytes>(&garbled)) {
                 assert!(got.is_empty() || bytes.windows(got.len()).any(|w| *w == *got));
             }
         }
-        let fds = vec![file.try_clone().unwrap().into()];
+        let fds = vec![Arc::new(file.try_clone().unwrap().into())];
         assert!(carry::provide(fds, || codec::decode::<SharedBytes>(&body[..at])).is_err());
     }
     drop(file);

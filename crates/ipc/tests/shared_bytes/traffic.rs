@@ -2,9 +2,9 @@
 //! process has open. One test at a time runs, because that account is the process's.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{IoSlice, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pexec_ipc::{carry, socket};
 use pexec_proto::codec;
@@ -43,18 +43,18 @@ pub(crate) fn travel<T: Serialize, U: DeserializeOwned>(value: T) -> Result<U, S
 /// The length goes first, with the descriptors.
 pub(crate) fn send(socket: &OwnedFd, body: &[u8], fds: Vec<BorrowedFd<'_>>) {
     let len = (body.len() as u32).to_le_bytes();
-    socket::send_with_fds(socket, &len, &fds).unwrap();
+    socket::send_with_fds(socket, &[IoSlice::new(&len)], &fds).unwrap();
     let mut rest = File::from(socket.try_clone().unwrap());
     rest.write_all(body).unwrap();
 }
 
-pub(crate) fn receive(socket: &OwnedFd) -> (Vec<u8>, Vec<OwnedFd>) {
+pub(crate) fn receive(socket: &OwnedFd) -> (Vec<u8>, Vec<Arc<OwnedFd>>) {
     let mut len = [0; 4];
-    let fds = socket::receive_with_fds(socket, &mut len).unwrap();
+    let fds = socket::receive_exact_with_fds(socket, &mut len).unwrap();
     let mut body = vec![0; u32::from_le_bytes(len) as usize];
     let mut rest = File::from(socket.try_clone().unwrap());
     rest.read_exact(&mut body).unwrap();
-    (body, fds)
+    (body, fds.into_iter().map(Arc::new).collect())
 }
 
 pub(crate) fn pattern(len: usize) -> Vec<u8> {

@@ -137,6 +137,9 @@ impl Driver {
         self.busy.insert(worker);
         self.unsent.insert(worker);
         tracing::trace!(task = id, slot = worker, attempt, "dispatched");
+        if let Some(descriptors) = task.descriptors() {
+            link.push_descriptors(descriptors);
+        }
         if let (Some(batch), Some(function)) = (task.batch(), &function) {
             return batches::send(&mut link.outbox, batch, function, cell, id);
         }

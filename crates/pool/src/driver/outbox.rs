@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use crate::future::bytes::Bytes;
+use crate::future::bytes::{Bytes, Descriptors};
 
 /// From this size on an argument is not copied on its way to the socket.
 const LARGE: usize = 16 << 10;
@@ -14,6 +15,8 @@ const RUN: usize = 64 << 10;
 enum Piece {
     Run(Vec<u8>),
     Large(Arc<Vec<u8>>),
+    /// Bytes with descriptors attached to the first.
+    Carrying(Vec<u8>, Descriptors),
 }
 
 impl Piece {
@@ -21,6 +24,7 @@ impl Piece {
         match self {
             Piece::Run(bytes) => bytes,
             Piece::Large(bytes) => bytes,
+            Piece::Carrying(bytes, _) => bytes,
         }
     }
 }
@@ -65,20 +69,35 @@ impl Outbox {
         }
     }
 
-    /// Writes as much as `write` takes; it gives 0 or `WouldBlock` when it takes no more.
+    /// Appends bytes that descriptors go along with.
+    pub(super) fn push_with(&mut self, bytes: &[u8], descriptors: Descriptors) {
+        self.pieces
+            .push_back(Piece::Carrying(bytes.to_vec(), descriptors));
+    }
+
+    /// Writes as much as `write` takes; it gives 0 or `WouldBlock` when it takes no more. Descriptors belong to the
+    /// first byte.
     pub(super) fn flush(
         &mut self,
-        mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
+        mut write: impl FnMut(&[IoSlice<'_>], &[Arc<OwnedFd>]) -> io::Result<usize>,
     ) -> io::Result<()> {
         const SLICES: usize = 16;
         while !self.pieces.is_empty() {
             let mut slices: [IoSlice<'_>; SLICES] = std::array::from_fn(|_| IoSlice::new(&[]));
-            let n = self.pieces.len().min(SLICES);
+            let mut pieces = self.pieces.iter().take(SLICES);
+            let (n, descriptors) = match pieces.next() {
+                // The first byte of those is never behind others.
+                Some(Piece::Carrying(_, descriptors)) if self.written == 0 => (1, &descriptors[..]),
+                _ => {
+                    let plain = pieces.take_while(|piece| !matches!(piece, Piece::Carrying(..)));
+                    (1 + plain.count(), &[][..])
+                }
+            };
             let skip = std::iter::once(self.written).chain(std::iter::repeat(0));
             for ((slice, piece), skip) in slices.iter_mut().zip(&self.pieces).zip(skip) {
                 *slice = IoSlice::new(&piece.bytes()[skip..]);
             }
-            match write(&slices[..n]) {
+            match write(&slices[..n], descriptors) {
                 Ok(0) => return Ok(()),
                 Ok(sent) => self.advance(sent),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -132,7 +151,7 @@ mod tests {
         let mut got = Vec::new();
         let mut buffer = [0; 10_000];
         while got.len() < wanted.len() {
-            outbox.flush(|slices| socket::send(&ours, slices)).unwrap();
+            outbox.flush(|slices, _| socket::send(&ours, slices)).unwrap();
             let n = socket::receive(&theirs, &mut buffer).unwrap();
             got.extend_from_slice(&buffer[..n]);
         }

@@ -20,7 +20,9 @@ use super::link::{Link, Pace, Rings};
 use super::outbox::Outbox;
 use super::stderr::Stderr;
 use super::watch::{Source, Watch};
+use crate::carried::Arrived;
 use crate::entry::WORKER_VAR;
+use crate::future::bytes::Descriptors;
 use crate::preamble;
 
 /// How the workers of a pool are started.
@@ -35,6 +37,8 @@ pub(crate) struct Launch {
     pub(crate) rings: bool,
     /// The initializer's call: reference and argument.
     pub(crate) initializer: Option<Vec<u8>>,
+    /// What goes along with the initializer's argument.
+    pub(crate) descriptors: Descriptors,
 }
 
 impl Launch {
@@ -128,6 +132,8 @@ impl Launch {
             stage: Stage::Handshake,
             handshake: Some(handshake),
             inbox: Inbox::new(MAX_HANDSHAKE_BODY),
+            arrived: Arrived::default(),
+            carried: None,
             outbox: Outbox::default(),
             stderr: Stderr::new(stderr.into()),
             hung_up: false,

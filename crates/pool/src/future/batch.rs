@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::bytes::Descriptors;
 use super::slot::Slot;
 use crate::error::TaskError;
 
@@ -64,11 +65,16 @@ pub(crate) fn split_item(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(u32::from_le_bytes(*len) as usize)
 }
 
+/// An item's value: its bytes, and what came along.
+type Item<'a> = (&'a [u8], Descriptors);
+
 /// What became of items, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Results {
     bytes: Vec<u8>,
     errors: VecDeque<Box<TaskError>>,
+    /// What came along with values that have handles, by where in `bytes` they begin.
+    descriptors: VecDeque<(usize, Descriptors)>,
     count: u32,
     /// How far they were read.
     read: usize,
@@ -83,6 +89,12 @@ impl Results {
         self.bytes.extend_from_slice(&(value.len() as u32).to_le_bytes());
         self.bytes.extend_from_slice(value);
         self.count += 1;
+    }
+
+    /// Likewise, of a value with handles.
+    pub(crate) fn push_carried(&mut self, value: &[u8], descriptors: Descriptors) {
+        self.descriptors.push_back((self.bytes.len(), descriptors));
+        self.push(value);
     }
 
     pub(crate) fn push_error(&mut self, error: Box<TaskError>) {
@@ -102,7 +114,7 @@ impl Results {
 
     /// The next one, once.
     #[inline]
-    pub(crate) fn next(&mut self) -> Option<Result<&[u8], Box<TaskError>>> {
+    pub(crate) fn next(&mut self) -> Option<Result<Item<'_>, Box<TaskError>>> {
         let from = self.read + PREFIX;
         let prefix = self.bytes.get(self.read..from)?;
         let len = u32::from_le_bytes(*prefix.first_chunk()?);
@@ -110,8 +122,13 @@ impl Results {
             self.read = from;
             return Some(Err(self.errors.pop_front()?));
         }
+        let descriptors = match self.descriptors.front() {
+            Some(&(at, _)) if at == self.read => self.descriptors.pop_front().map(|(_, d)| d),
+            _ => None,
+        };
         self.read = from + len as usize;
-        self.bytes.get(from..self.read).map(Ok)
+        let value = self.bytes.get(from..self.read)?;
+        Some(Ok((value, descriptors.unwrap_or_default())))
     }
 }
 
@@ -178,11 +195,16 @@ impl Batch {
             s.done += done;
             s.results.pace = results.pace.or(s.results.pace);
             s.results.count += results.count;
-            if s.results.bytes.is_empty() {
+            let before = s.results.bytes.len();
+            if before == 0 {
                 s.results.bytes = results.bytes;
             } else {
                 s.results.bytes.extend_from_slice(&results.bytes);
             }
+            let descriptors = results.descriptors.into_iter();
+            s.results
+                .descriptors
+                .extend(descriptors.map(|(at, d)| (before + at, d)));
             s.results.errors.extend(results.errors);
         });
     }
@@ -271,7 +293,15 @@ mod tests {
     }
 
     fn values(results: &mut Results) -> Vec<Result<Vec<u8>, String>> {
-        std::iter::from_fn(|| Some(results.next()?.map(<[u8]>::to_vec).map_err(|e| e.to_string()))).collect()
+        std::iter::from_fn(|| {
+            Some(
+                results
+                    .next()?
+                    .map(|(value, _)| value.to_vec())
+                    .map_err(|e| e.to_string()),
+            )
+        })
+        .collect()
     }
 
     #[test]

@@ -1,6 +1,11 @@
-//! Encoded arguments and results: short ones lie where they are kept, long ones on the heap.
+//! Encoded arguments and results: short ones lie where they are kept, long ones on the heap; and the descriptors of the
+//! handles in them.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
+
+/// What goes along with an encoded value, in the order in which its handles name it.
+pub(crate) type Descriptors = Vec<Arc<OwnedFd>>;
 
 /// What fits without memory of its own.
 const SHORT: usize = 22;

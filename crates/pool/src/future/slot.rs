@@ -11,7 +11,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::batch::Batch;
-use super::bytes::Bytes;
+use super::bytes::{Bytes, Descriptors};
 use crate::error::TaskError;
 use crate::function::Descriptor;
 use crate::ids::TaskId;
@@ -25,6 +25,8 @@ const DONE: u8 = 2;
 pub(crate) enum Value {
     /// The codec's bytes, from another process.
     Encoded(Bytes),
+    /// Likewise, with what came along.
+    Carried(Box<Carried>),
     /// The value itself, from this process.
     Local(Box<dyn Any + Send>),
     /// Each item's, in the slot's batch.
@@ -68,6 +70,15 @@ pub(crate) struct Extra {
     pub(crate) on_emit: Option<EmitFn>,
     /// It is several items of a map.
     pub(crate) batch: Option<Batch>,
+    /// Its argument has handles.
+    pub(crate) carries: bool,
+}
+
+/// A value's encoding, and the descriptors of the handles in it.
+#[derive(Clone)]
+pub(crate) struct Carried {
+    pub(crate) bytes: Bytes,
+    pub(crate) descriptors: Descriptors,
 }
 
 type Callback = Box<dyn FnOnce(&Outcome) + Send>;
@@ -89,6 +100,8 @@ enum Body {
     Empty,
     /// Its encoded argument until it is done, then its encoded value.
     Bytes(Bytes),
+    /// Likewise, of a value with handles.
+    Carried(Box<Carried>),
     Local(Box<dyn Any + Send>),
     /// Stays when it is handed out, for callbacks that come late.
     Failed(Box<TaskError>),
@@ -168,6 +181,25 @@ impl Slot {
         Slot::build(id, control, extra, Some(call), Body::Bytes(argument))
     }
 
+    /// A task for another process, whose argument has handles.
+    pub(crate) fn with_handles(
+        id: TaskId,
+        control: Controller,
+        extra: Option<Box<Extra>>,
+        call: &'static Descriptor,
+        argument: Carried,
+    ) -> Arc<Slot> {
+        let mut extra = extra.unwrap_or_default();
+        extra.carries = true;
+        Slot::build(
+            id,
+            control,
+            Some(extra),
+            Some(call),
+            Body::Carried(Box::new(argument)),
+        )
+    }
+
     fn build(
         id: TaskId,
         control: Controller,
@@ -243,6 +275,18 @@ impl Slot {
     pub(crate) fn argument(&self) -> Option<Bytes> {
         match &self.lock().body {
             Body::Bytes(bytes) if !self.is_done() => Some(bytes.clone()),
+            Body::Carried(carried) if !self.is_done() => Some(carried.bytes.clone()),
+            _ => None,
+        }
+    }
+
+    /// The descriptors of the handles in the argument of a task that is not done; `None` for one without.
+    pub(crate) fn descriptors(&self) -> Option<Descriptors> {
+        if !self.extra.as_ref()?.carries {
+            return None;
+        }
+        match &self.lock().body {
+            Body::Carried(carried) if !self.is_done() => Some(carried.descriptors.clone()),
             _ => None,
         }
     }
@@ -269,6 +313,7 @@ impl Slot {
     pub(crate) fn complete(&self, end: End) -> bool {
         let body = match end {
             Ok(Value::Encoded(bytes)) => Body::Bytes(bytes),
+            Ok(Value::Carried(carried)) => Body::Carried(carried),
             Ok(Value::Local(value)) => Body::Local(value),
             Ok(Value::Batch) => Body::Empty,
             Err(error) => Body::Failed(error),
@@ -303,7 +348,7 @@ impl Slot {
     fn outcome(&self) -> Outcome {
         let error = match &self.lock().body {
             Body::Failed(error) => Some(TaskError::clone(error)),
-            Body::Empty | Body::Bytes(_) | Body::Local(_) => None,
+            Body::Empty | Body::Bytes(_) | Body::Carried(_) | Body::Local(_) => None,
         };
         Outcome::new(self.id, self.label().map(str::to_owned), error)
     }
@@ -333,6 +378,7 @@ impl Slot {
         }
         match std::mem::replace(&mut state.body, Body::Empty) {
             Body::Bytes(bytes) => Some(Ok(Value::Encoded(bytes))),
+            Body::Carried(carried) => Some(Ok(Value::Carried(carried))),
             Body::Local(value) => Some(Ok(Value::Local(value))),
             Body::Failed(error) => {
                 state.body = Body::Failed(error.clone());

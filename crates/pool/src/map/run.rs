@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use pexec_proto::codec;
 
-use crate::error::{Side, TaskError};
+use crate::error::TaskError;
 use crate::function::Payload;
-use crate::future::TaskFuture;
 use crate::future::batch::Results;
 use crate::future::slot::Slot;
+use crate::future::{TaskFuture, decode};
 
 /// Tasks that were started together: at most one batch, and behind it at most one task of its own.
 #[doc(hidden)]
@@ -118,15 +118,7 @@ impl Reading {
     #[inline]
     pub(super) fn next<R: Payload>(&mut self) -> Option<Result<R, TaskError>> {
         Some(match self.results.next()? {
-            Ok(bytes) => match catch_unwind(|| codec::decode_typed::<R>(bytes)) {
-                Ok(Ok(value)) => Ok(value),
-                Ok(Err(error)) => Err(TaskError::decode(Side::Result, std::any::type_name::<R>(), error)),
-                Err(_) => Err(TaskError::decode(
-                    Side::Result,
-                    std::any::type_name::<R>(),
-                    "its Deserialize panicked",
-                )),
-            },
+            Ok((bytes, descriptors)) => decode(descriptors, || codec::decode_typed(bytes)),
             Err(error) => Err(*error),
         })
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
+use pexec_ipc::carry;
 use pexec_ipc::process::EnvChange;
 use pexec_proto::FunctionRef;
 use pexec_proto::codec;
@@ -20,6 +21,7 @@ use crate::error::BuildError;
 use crate::function::{
     Payload, TaskFn, assert_no_captures, initializer_reference, try_initializer_reference,
 };
+use crate::future::bytes::Descriptors;
 use crate::preamble;
 
 const MAX_MESSAGE: u64 = 1 << 30;
@@ -66,7 +68,7 @@ impl Transport {
 pub struct ProcessPoolBuilder {
     workers: Option<usize>,
     name: Option<String>,
-    initializer: Option<Result<Vec<u8>, String>>,
+    initializer: Option<Result<(Vec<u8>, Descriptors), String>>,
     task_timeout: Option<Duration>,
     kill_grace: Option<Duration>,
     retry: Option<Retry>,
@@ -221,6 +223,7 @@ impl ProcessPoolBuilder {
             return Err(BuildError::TooDeep(MAX_DEPTH));
         }
         let initializer = self.initializer.transpose().map_err(BuildError::Invalid)?;
+        let (initializer, descriptors) = initializer.unzip();
         let name = self.name.unwrap_or_else(|| "pexec".to_owned());
         let shared =
             Shared::new(name.clone(), max_message, self.queue_capacity).map_err(BuildError::Start)?;
@@ -239,6 +242,7 @@ impl ProcessPoolBuilder {
             max_message,
             rings: self.transport.unwrap_or_else(Transport::preferred) == Transport::Memory,
             initializer,
+            descriptors: descriptors.unwrap_or_default(),
         };
         let (first_start, started) = sync_channel(1);
         let for_thread = Arc::clone(&shared);
@@ -273,9 +277,9 @@ impl ProcessPoolBuilder {
     }
 }
 
-fn encode_call<A: Payload>(function: FunctionRef, arg: &A) -> Result<Vec<u8>, String> {
+fn encode_call<A: Payload>(function: FunctionRef, arg: &A) -> Result<(Vec<u8>, Descriptors), String> {
     let mut body = function.encode().to_vec();
-    codec::encode(arg, &mut body)
-        .map_err(|e| format!("the initializer's argument cannot be serialised: {e}"))?;
-    Ok(body)
+    let (encoded, descriptors) = carry::collect(|| codec::encode(arg, &mut body));
+    encoded.map_err(|e| format!("the initializer's argument cannot be serialised: {e}"))?;
+    Ok((body, descriptors))
 }

@@ -8,11 +8,12 @@ use pexec_ipc::process;
 use pexec_proto::codec;
 use pexec_proto::{FunctionRef, HEADER_LEN, Header, Kind, PanicInfo, Refused, WorkerFailure};
 
-use super::channel::Receiver;
+use super::channel::{Follow, Receiver};
 use super::current::{self, Details, Identity};
 use super::startup::{self, Started};
 use crate::function::{Argument, Descriptor, Resolver, Stages, ThunkError};
 use crate::future::batch::split_item;
+use crate::future::bytes::Descriptors;
 use crate::panics;
 
 /// Serves until told to leave, and ends the process.
@@ -28,12 +29,13 @@ pub(crate) fn serve() -> ! {
     std::process::exit(code)
 }
 
-fn run(started: Started) -> io::Result<()> {
+fn run(mut started: Started) -> io::Result<()> {
     let me = started.me;
     let setup = &started.setup;
     process::name_thread(&format!("{}-{}", setup.pool, setup.slot));
     if let Some(body) = &setup.initializer {
-        match panics::catch(|| initialize(body)) {
+        let descriptors = std::mem::take(&mut started.descriptors);
+        match panics::catch(|| initialize(body, descriptors)) {
             Ok(Ok(())) => {}
             Ok(Err(reason)) => return refuse(me, reason),
             Err(panic) => return refuse(me, format!("the initializer panicked: {panic}")),
@@ -46,15 +48,23 @@ fn run(started: Started) -> io::Result<()> {
     let mut answer = Answer::default();
     let mut large = Vec::new();
     let mut details = None;
+    let mut descriptors = Vec::new();
     loop {
         let header = receiver.header(limit)?;
         match header.kind {
-            Kind::Call => call(me, &mut receiver, header, details.take(), &mut large, &mut answer)?,
+            Kind::Call => {
+                let along = Along {
+                    details: details.take(),
+                    descriptors: std::mem::take(&mut descriptors),
+                };
+                call(me, &mut receiver, header, along, &mut large, &mut answer)?;
+            }
             Kind::Batch => batch(me, &mut receiver, header, &mut large, &mut answer)?,
             Kind::Context => {
                 let body = receiver.body(header.len as usize, &mut large)?;
                 details = Some(decode_details(body)?);
             }
+            Kind::Descriptors => descriptors = receiver.descriptors(header)?,
             Kind::Stop => {
                 me.sender.send_frame(Kind::Leaving, 0, 0, &[])?;
                 return Ok(());
@@ -67,9 +77,9 @@ fn run(started: Started) -> io::Result<()> {
     }
 }
 
-fn initialize(body: &[u8]) -> Result<(), String> {
+fn initialize(body: &[u8], descriptors: Descriptors) -> Result<(), String> {
     let (function, arg) = FunctionRef::split(body).ok_or("the initializer's reference is cut off")?;
-    current::set_state(Descriptor::resolve(function)?.run_keep(arg)?);
+    current::set_state(Descriptor::resolve(function)?.run_keep(arg, descriptors)?);
     Ok(())
 }
 
@@ -92,11 +102,17 @@ fn decode_details(body: &[u8]) -> io::Result<Details> {
     })
 }
 
+/// What came before a call, for it.
+struct Along {
+    details: Option<Details>,
+    descriptors: Descriptors,
+}
+
 fn call(
     me: &'static Identity,
     receiver: &mut Receiver,
     header: Header,
-    details: Option<Details>,
+    along: Along,
     large: &mut Vec<u8>,
     answer: &mut Answer,
 ) -> io::Result<()> {
@@ -121,12 +137,12 @@ fn call(
         me.cells.set_idle();
         return me.sender.send_frame(Kind::Skipped, header.cell, header.task, &[]);
     }
-    current::begin(header.task, details);
+    current::begin(header.task, along.details);
     let task = match function {
         Some(function) => answer.functions.resolve(function),
         None => Err("the call is cut off".to_owned()),
     };
-    answer.give(me, header, &task, arg, false)?;
+    answer.give(me, header, &task, (arg, along.descriptors), false)?;
     current::end();
     // What the task printed is seen now, not when a later task fills the buffer.
     let _ = io::stdout().flush();
@@ -168,7 +184,8 @@ fn batch(
         }
         current::begin(id + u64::from(started), None);
         started += 1;
-        answer.give(me, header, &task, Argument::Slice(item), !rest.is_empty())?;
+        let item = (Argument::Slice(item), Vec::new());
+        answer.give(me, header, &task, item, !rest.is_empty())?;
         items = rest;
     }
     current::end();
@@ -218,11 +235,15 @@ impl Stages for Progress<'_> {
         self.me.cells.set_stage(Stage::Encoding);
     }
 
-    fn encoded(&mut self, frame: &mut Vec<u8>) {
+    fn encoded(&mut self, frame: &mut Vec<u8>, descriptors: Descriptors) {
         let size = (frame.len() - HEADER_LEN) as u64;
         let fits = size <= self.me.max_message;
         self.value = Some(if fits {
-            Ok(send(self.me, Kind::Value, self.call, frame, self.more_follow))
+            let follow = Follow {
+                descriptors: &descriptors,
+                more: self.more_follow,
+            };
+            Ok(send(self.me, Kind::Value, self.call, frame, follow))
         } else {
             Err(size)
         });
@@ -230,11 +251,11 @@ impl Stages for Progress<'_> {
 }
 
 /// Sends the answer whose body `frame` holds behind room for a header. From then on no task runs here.
-fn send(me: &Identity, kind: Kind, call: Header, frame: &mut [u8], more_follow: bool) -> io::Result<()> {
+fn send(me: &Identity, kind: Kind, call: Header, frame: &mut [u8], with: Follow<'_>) -> io::Result<()> {
     let len = (frame.len() - HEADER_LEN) as u32;
     frame[..HEADER_LEN].copy_from_slice(&Header::task(kind, len, call.cell, call.task).encode());
     me.cells.set_stage(Stage::Sending);
-    me.sender.send_of_many(frame, more_follow)?;
+    me.sender.send_answer(frame, with)?;
     me.cells.set_answered();
     Ok(())
 }
@@ -246,7 +267,7 @@ impl Answer {
         me: &Identity,
         call: Header,
         task: &Result<&'static Descriptor, String>,
-        arg: Argument<'_>,
+        (arg, descriptors): (Argument<'_>, Descriptors),
         more_follow: bool,
     ) -> io::Result<()> {
         self.frame.clear();
@@ -261,7 +282,7 @@ impl Answer {
         let result = panics::catch(|| match task {
             Err(why) => Err(WorkerFailure::UnknownFunction(why.clone())),
             Ok(task) => task
-                .run(arg, &mut self.frame, &mut progress)
+                .run(arg, descriptors, &mut self.frame, &mut progress)
                 .map_err(|e| match e {
                     ThunkError::Decode(why) => WorkerFailure::Decode(why),
                     ThunkError::Encode(why) => WorkerFailure::Encode(why),
@@ -292,7 +313,11 @@ impl Answer {
         };
         self.frame.truncate(HEADER_LEN);
         codec::encode(&failure, &mut self.frame).map_err(io::Error::other)?;
-        send(me, Kind::Failure, call, &mut self.frame, more_follow)
+        let with = Follow {
+            descriptors: &[],
+            more: more_follow,
+        };
+        send(me, Kind::Failure, call, &mut self.frame, with)
     }
 
     fn shrink(&mut self) {

@@ -15,6 +15,7 @@ use pexec_proto::{HEADER_LEN, Handshake, Hello, Key, Kind, Progress, Setup};
 use super::channel::{Receiver, Sender};
 use super::current::Identity;
 use super::lifeline;
+use crate::future::bytes::Descriptors;
 use crate::preamble::{self, Preamble};
 
 /// A worker that may be told to run things.
@@ -22,6 +23,8 @@ pub(super) struct Started {
     pub(super) me: &'static Identity,
     pub(super) receiver: Receiver,
     pub(super) setup: Setup,
+    /// What came along for the initializer's argument.
+    pub(super) descriptors: Descriptors,
     pub(super) segment: Arc<Segment>,
     /// Where tasks travel through the shared memory.
     pub(super) bell: Option<OwnedFd>,
@@ -76,7 +79,12 @@ pub(super) fn start() -> io::Result<Started> {
     drop(key);
 
     // An initializer's argument is bounded by the supervisor, which is proved by now.
-    let header = receiver.header(u32::MAX)?;
+    let mut header = receiver.header(u32::MAX)?;
+    let mut descriptors = Vec::new();
+    if header.kind == Kind::Descriptors {
+        descriptors = receiver.descriptors(header)?;
+        header = receiver.header(u32::MAX)?;
+    }
     if header.kind != Kind::Setup {
         return Err(invalid(format!(
             "a {:?} frame came where Setup was expected",
@@ -92,6 +100,7 @@ pub(super) fn start() -> io::Result<Started> {
         me,
         receiver,
         setup,
+        descriptors,
         segment,
         bell,
     })
