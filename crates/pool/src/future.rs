@@ -8,7 +8,6 @@ pub(crate) mod wait;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -20,7 +19,7 @@ use crate::function::Payload;
 use crate::ids::TaskId;
 use crate::outcome::Outcome;
 use bytes::{Bytes, Descriptors};
-use slot::{Carried, End, Slot, Value};
+use slot::{Carried, End, Slot, SlotRef, Value};
 
 /// The result of a task, now or later. Dropping it lets the task run on, detached.
 ///
@@ -34,7 +33,7 @@ use slot::{Carried, End, Slot, Value};
 /// ```
 #[must_use = "a TaskFuture is how a task's outcome is learned; drop it explicitly to let the task run detached"]
 pub struct TaskFuture<R> {
-    slot: Arc<Slot>,
+    slot: SlotRef,
     result: PhantomData<fn() -> R>,
 }
 
@@ -50,14 +49,14 @@ impl<R> std::fmt::Debug for TaskFuture<R> {
 }
 
 impl<R> TaskFuture<R> {
-    pub(crate) fn new(slot: Arc<Slot>) -> TaskFuture<R> {
+    pub(crate) fn new(slot: SlotRef) -> TaskFuture<R> {
         TaskFuture {
             slot,
             result: PhantomData,
         }
     }
 
-    pub(crate) fn slot(&self) -> &Arc<Slot> {
+    pub(crate) fn slot(&self) -> &SlotRef {
         &self.slot
     }
 
@@ -89,7 +88,7 @@ impl<R> TaskFuture<R> {
     /// Takes a task back that has not started. True: it had not started and never will (also when it had been
     /// cancelled before). False: it is running or done, and nothing changed.
     pub fn cancel(&self) -> bool {
-        self.slot.cancel()
+        Slot::cancel(&self.slot)
     }
 
     /// Ends the task: a queued one as [`cancel`](TaskFuture::cancel) does, a running one by ending its worker's
@@ -97,7 +96,7 @@ impl<R> TaskFuture<R> {
     /// False: it had ended already, or runs where it cannot be killed (a thread). An answer that was under way when the
     /// signal came still counts.
     pub fn kill(&self) -> bool {
-        self.slot.kill()
+        Slot::kill(&self.slot)
     }
 
     /// The last progress that the task has told by [`task::progress`](crate::task::progress): a share and a text.
@@ -108,7 +107,7 @@ impl<R> TaskFuture<R> {
     /// Asks a running task to stop of its own accord: [`task::cancelled`](crate::task::cancelled) becomes true in
     /// it. Nothing is killed and no outcome is decided by this. False: it was not running.
     pub fn interrupt(&self) -> bool {
-        self.slot.interrupt()
+        Slot::interrupt(&self.slot)
     }
 
     /// Blocks until the task has ended.
@@ -137,7 +136,11 @@ impl<R: Payload> TaskFuture<R> {
     /// Whatever kept the task from returning a value; [`TaskError::execution`] tells whether it ran.
     pub fn result(self) -> Result<R, TaskError> {
         self.wait();
-        self.take_now().unwrap_or(Err(TaskError::Cancelled))
+        match SlotRef::try_unwrap(self.slot) {
+            // The rule: the executor has let go of what is done. Nothing has to be locked or left behind.
+            Ok(slot) => open(slot.into_end()),
+            Err(slot) => slot.take().map_or(Err(TaskError::Cancelled), open),
+        }
     }
 
     /// Like [`result`](TaskFuture::result), for at most `timeout`.

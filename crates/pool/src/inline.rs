@@ -6,7 +6,7 @@ use crate::error::{TaskError, TrySubmitError};
 use crate::executor::{Admission, Executor};
 use crate::function::{Payload, TaskFn, assert_no_captures};
 use crate::future::TaskFuture;
-use crate::future::slot::{Control, Controller, Slot, Value};
+use crate::future::slot::{Control, Controller, Slot, SlotRef, Value};
 use crate::ids::next_task_id;
 use crate::options::TaskOptions;
 use crate::panics;
@@ -38,13 +38,13 @@ fn no_control() -> Controller {
 }
 
 impl Control for NoControl {
-    fn cancel(&self, _: &Arc<Slot>) -> bool {
+    fn cancel(&self, _: &SlotRef) -> bool {
         false
     }
-    fn kill(&self, _: &Arc<Slot>) -> bool {
+    fn kill(&self, _: &SlotRef) -> bool {
         false
     }
-    fn interrupt(&self, slot: &Arc<Slot>) -> bool {
+    fn interrupt(&self, slot: &SlotRef) -> bool {
         task::ask_local_to_stop(slot)
     }
     fn run_callback(&self, callback: Box<dyn FnOnce() + Send>) {
@@ -78,7 +78,7 @@ impl Executor for Inline {
 }
 
 /// Runs a task in this process and puts its outcome down.
-pub(crate) fn run_local<R: Payload>(slot: &Arc<Slot>, worker: usize, call: impl FnOnce() -> R) {
+pub(crate) fn run_local<R: Payload>(slot: &SlotRef, worker: usize, call: impl FnOnce() -> R) {
     slot.set_running();
     let result = task::with_local(slot, worker, || panics::catch(call));
     slot.complete(match result {

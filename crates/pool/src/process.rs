@@ -23,7 +23,7 @@ use crate::function::{Payload, TaskFn, assert_no_captures, reserve_for, task_des
 use crate::future::TaskFuture;
 use crate::future::batch::{Arguments, Batch};
 use crate::future::bytes::{Bytes, Descriptors};
-use crate::future::slot::{Carried, Controller, Slot};
+use crate::future::slot::{Carried, Controller, Slot, SlotRef};
 use crate::ids::{next_task_id, next_task_ids};
 use crate::map::run::Run;
 use crate::options::TaskOptions;
@@ -146,13 +146,13 @@ impl ProcessPool {
         })
     }
 
-    fn push_batch(&self, slot: &Arc<Slot>, size: usize) {
+    fn push_batch(&self, slot: &SlotRef, size: usize) {
         let policy = Policy {
             divisible: true,
             ..Policy::default()
         };
         let task = NewTask {
-            slot: Arc::clone(slot),
+            slot: SlotRef::clone(slot),
             argument: Bytes::copy(&[]),
             size,
             policy: Some(Box::new(policy)),
@@ -178,6 +178,14 @@ thread_local! {
 
 /// Encodes an argument on the caller's thread; a `Serialize` that panics is an error of that task only.
 fn encode<A: Payload>(arg: &A, limit: u64) -> Result<(Bytes, Descriptors), TaskError> {
+    let short = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        Bytes::written(|room| codec::encode_short(arg, room))
+    }));
+    match short {
+        Ok(Some(bytes)) if bytes.as_slice().len() as u64 <= limit => return Ok((bytes, Vec::new())),
+        Ok(_) => {}
+        Err(_) => return Err(panicked::<A>()),
+    }
     // Taken away meanwhile: a `Serialize` may submit tasks too.
     let mut bytes = SCRATCH.take();
     bytes.clear();
@@ -200,12 +208,16 @@ fn encode<A: Payload>(arg: &A, limit: u64) -> Result<(Bytes, Descriptors), TaskE
             std::any::type_name::<A>(),
             error,
         )),
-        Err(_) => Err(TaskError::encode(
-            Side::Argument,
-            std::any::type_name::<A>(),
-            "its Serialize panicked",
-        )),
+        Err(_) => Err(panicked::<A>()),
     }
+}
+
+fn panicked<A>() -> TaskError {
+    TaskError::encode(
+        Side::Argument,
+        std::any::type_name::<A>(),
+        "its Serialize panicked",
+    )
 }
 
 /// A descriptor counts like so many bytes of an argument, so that only some are under way at a time: the kernel bounds how
@@ -253,7 +265,7 @@ impl Executor for ProcessPool {
             Slot::with_handles(id, control, extra, call, Carried { bytes, descriptors })
         };
         let task = NewTask {
-            slot: Arc::clone(&slot),
+            slot: SlotRef::clone(&slot),
             size,
             argument: bytes,
             policy,

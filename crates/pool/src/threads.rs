@@ -10,7 +10,7 @@ use crate::error::{BuildError, TaskError, TrySubmitError};
 use crate::executor::{Admission, Executor};
 use crate::function::{Payload, TaskFn, assert_no_captures};
 use crate::future::TaskFuture;
-use crate::future::slot::{Control, Controller, Slot};
+use crate::future::slot::{Control, Controller, Slot, SlotRef};
 use crate::ids::next_task_id;
 use crate::inline::{refused, run_local};
 use crate::options::TaskOptions;
@@ -35,7 +35,7 @@ pub struct ThreadPool {
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-type Job = (Arc<Slot>, Box<dyn FnOnce(&Arc<Slot>, usize) + Send>);
+type Job = (SlotRef, Box<dyn FnOnce(&SlotRef, usize) + Send>);
 
 struct Queue {
     jobs: VecDeque<Job>,
@@ -55,12 +55,12 @@ impl Shared {
 }
 
 impl Control for Arc<Shared> {
-    fn cancel(&self, slot: &Arc<Slot>) -> bool {
+    fn cancel(&self, slot: &SlotRef) -> bool {
         let mut queue = self.lock();
         let Some(at) = queue
             .jobs
             .iter()
-            .position(|(queued, _)| Arc::ptr_eq(queued, slot))
+            .position(|(queued, _)| SlotRef::ptr_eq(queued, slot))
         else {
             drop(queue);
             return slot.is_cancelled();
@@ -71,11 +71,11 @@ impl Control for Arc<Shared> {
         slot.complete(Err(Box::new(TaskError::Cancelled)))
     }
 
-    fn kill(&self, slot: &Arc<Slot>) -> bool {
+    fn kill(&self, slot: &SlotRef) -> bool {
         self.cancel(slot)
     }
 
-    fn interrupt(&self, slot: &Arc<Slot>) -> bool {
+    fn interrupt(&self, slot: &SlotRef) -> bool {
         task::ask_local_to_stop(slot)
     }
 
@@ -236,8 +236,8 @@ impl Executor for ThreadPool {
         }
         let control = Arc::clone(&self.controller);
         let slot = Slot::new(next_task_id(), control, options.take_extra());
-        let run = move |slot: &Arc<Slot>, index: usize| run_local(slot, index, move || f.call(arg));
-        queue.jobs.push_back((Arc::clone(&slot), Box::new(run)));
+        let run = move |slot: &SlotRef, index: usize| run_local(slot, index, move || f.call(arg));
+        queue.jobs.push_back((SlotRef::clone(&slot), Box::new(run)));
         drop(queue);
         self.shared.more.notify_one();
         Ok(TaskFuture::new(slot))

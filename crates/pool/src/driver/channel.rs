@@ -4,7 +4,6 @@
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::time::Instant;
 
 use pexec_ipc::cells::Cells;
@@ -22,7 +21,7 @@ use crate::core::{Answer, Core, ResultKind};
 use crate::error::{Side, TaskError};
 use crate::future::batch::Results;
 use crate::future::bytes::Descriptors;
-use crate::future::slot::{Carried, Slot, Value};
+use crate::future::slot::{Carried, SlotRef, Value};
 
 /// A report of a failure has room to say what happened, however small a pool's messages may be.
 const SMALLEST_LIMIT: u32 = 64 << 10;
@@ -323,7 +322,7 @@ struct Reader<'a> {
     slot: usize,
     now: Instant,
     core: &'a mut Core,
-    tasks: &'a mut Vec<Option<Arc<Slot>>>,
+    tasks: &'a mut Vec<Option<SlotRef>>,
     stage: &'a mut Stage,
     batch: &'a mut Option<Box<InProgress>>,
     cells: &'a Cells,
@@ -356,7 +355,7 @@ fn announced(
 
 impl Reader<'_> {
     fn carry(&mut self, set: Descriptors) -> Result<(), Fault> {
-        if *self.stage != Stage::Serving || self.carried.is_some() {
+        if self.carried.is_some() {
             return Err(Fault("it sent descriptors where none are due".into()));
         }
         *self.carried = Some(set);
@@ -497,7 +496,7 @@ impl Reader<'_> {
     }
 
     /// What the worker runs, if it is this task.
-    fn running(&self, task: u64) -> Option<&Arc<Slot>> {
+    fn running(&self, task: u64) -> Option<&SlotRef> {
         let key = self.core.running(self.slot, task)?;
         self.tasks[key as usize].as_ref()
     }

@@ -1,7 +1,6 @@
 //! The end of a worker's process: what it left behind is read, its group is ended, then it is reaped.
 
 use std::os::fd::AsFd;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -15,7 +14,7 @@ use super::link::Link;
 use super::{Driver, Source};
 use crate::autopsy::{Autopsy, Exit, Phase, verdict};
 use crate::core::{Departure, Ran};
-use crate::future::slot::Slot;
+use crate::future::slot::SlotRef;
 
 /// What is known of the worker that ended last in a slot.
 #[derive(Clone, Debug)]
@@ -90,7 +89,7 @@ impl Driver {
     }
 
     /// What is to be said of a task that ended with its worker.
-    pub(super) fn autopsy(&self, task: &Arc<Slot>, ran: Ran) -> Autopsy {
+    pub(super) fn autopsy(&self, task: &SlotRef, ran: Ran) -> Autopsy {
         let remains = self.remains[ran.worker].clone().unwrap_or_else(Remains::unknown);
         let verdict = match &remains.fault {
             Some(fault) => format!("the worker broke the protocol and was ended: {fault}"),

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::bytes::Descriptors;
-use super::slot::Slot;
+use super::slot::SlotRef;
 use crate::error::TaskError;
 
 /// The length of an item's length.
@@ -143,7 +143,7 @@ struct State {
     left: u32,
     results: Results,
     /// Goes on where this one was cut.
-    rest: Option<Arc<Slot>>,
+    rest: Option<SlotRef>,
 }
 
 /// See the module's text.
@@ -229,25 +229,25 @@ impl Batch {
     }
 
     /// What was cut off last goes on there; what was cut off before, behind it.
-    pub(crate) fn go_on_in(&self, slot: Arc<Slot>) {
-        let before = self.with(|s| s.rest.replace(Arc::clone(&slot)));
+    pub(crate) fn go_on_in(&self, slot: SlotRef) {
+        let before = self.with(|s| s.rest.replace(SlotRef::clone(&slot)));
         if let (Some(batch), Some(before)) = (slot.batch(), before) {
             batch.go_on_in(before);
         }
     }
 
     /// How many items are its own, and where those that were cut off are.
-    pub(crate) fn kept(&self) -> (usize, Option<Arc<Slot>>) {
+    pub(crate) fn kept(&self) -> (usize, Option<SlotRef>) {
         self.with(|s| ((s.done + s.left) as usize, s.rest.clone()))
     }
 
     /// Where those that were cut off are; once.
-    pub(crate) fn take_rest(&self) -> Option<Arc<Slot>> {
+    pub(crate) fn take_rest(&self) -> Option<SlotRef> {
         self.with(|s| s.rest.take())
     }
 
     /// What became of the items, and where those that were cut off are; once.
-    pub(crate) fn take(&self) -> (Results, Option<Arc<Slot>>) {
+    pub(crate) fn take(&self) -> (Results, Option<SlotRef>) {
         self.with(|s| (std::mem::take(&mut s.results), s.rest.take()))
     }
 }

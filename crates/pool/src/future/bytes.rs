@@ -18,6 +18,14 @@ pub(crate) enum Bytes {
 }
 
 impl Bytes {
+    /// Of what `write` puts at the front of the room for short ones: it tells how many.
+    #[inline]
+    pub(crate) fn written(write: impl FnOnce(&mut [u8]) -> Option<usize>) -> Option<Bytes> {
+        let mut room = [0; SHORT];
+        let len = write(&mut room)?;
+        Some(Bytes::Short(len as u8, room))
+    }
+
     /// Copies short ones; a long slice is copied too, once.
     #[inline]
     pub(crate) fn copy(bytes: &[u8]) -> Bytes {

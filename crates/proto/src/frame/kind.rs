@@ -111,15 +111,11 @@ impl Kind {
         };
         let by_stage = match stage {
             Stage::Handshake => matches!(self, Kind::Hello | Kind::Proof),
+            Stage::Setup if matches!(self, Kind::Descriptors) => matches!(from, Role::Supervisor),
             Stage::Setup => {
                 matches!(
                     self,
-                    Kind::Setup
-                        | Kind::Descriptors
-                        | Kind::Ready
-                        | Kind::Refused
-                        | Kind::Stop
-                        | Kind::Leaving
+                    Kind::Setup | Kind::Ready | Kind::Refused | Kind::Stop | Kind::Leaving
                 )
             }
             Stage::Serving => matches!(
