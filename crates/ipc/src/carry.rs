@@ -83,8 +83,9 @@ fn forget(start: u32) {
     let _ = DESCRIPTORS.try_with(|all| all.borrow_mut().truncate(start as usize));
 }
 
-/// Runs `encode` and gives, beside its result, the descriptors that the handles in the value gave, in the order of
-/// their indices. They stay open as long as the list does, so a message that may be sent again keeps the list.
+/// Runs `encode` and puts the descriptors that the handles in the value gave into `into`, in the order of their
+/// indices. They stay open as long as the list does, so a message that may be sent again keeps the list. Without
+/// handles the list is as it was.
 ///
 /// The same `Arc` put twice is listed once. No handle, no allocation.
 ///
@@ -93,22 +94,21 @@ fn forget(start: u32) {
 /// use pexec_ipc::carry;
 ///
 /// let file = Arc::new(std::fs::File::open("/dev/null")?.into());
-/// let (index, fds) = carry::collect(|| carry::put(&file));
-/// assert_eq!((index?, fds.len()), (0, 1));
+/// let mut fds = Vec::new();
+/// let index = carry::collect(&mut fds, || carry::put(&file))?;
+/// assert_eq!((index, fds.len()), (0, 1));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[inline]
-pub fn collect<T>(encode: impl FnOnce() -> T) -> (T, Vec<Arc<OwnedFd>>) {
+pub fn collect<T>(into: &mut Vec<Arc<OwnedFd>>, encode: impl FnOnce() -> T) -> T {
     let inner = Inner::enter(Kind::Collecting);
     let value = encode();
     let frame = FRAME.get();
-    let gathered = if frame.count > 0 {
-        gather(frame)
-    } else {
-        Vec::new()
-    };
+    if frame.count > 0 {
+        *into = gather(frame);
+    }
     drop(inner);
-    (value, gathered)
+    value
 }
 
 #[cold]
@@ -117,21 +117,21 @@ fn gather(frame: Frame) -> Vec<Arc<OwnedFd>> {
     DESCRIPTORS.with_borrow_mut(|all| all.split_off(frame.start as usize))
 }
 
-/// Runs `decode` while the handles in the value can take these descriptors by their place in the list. Those that
-/// none took are closed at the end.
+/// Runs `decode` while the handles in the value can take these descriptors by their place in the list, which is empty
+/// then. Those that none took are closed at the end.
 ///
 /// ```
 /// use std::sync::Arc;
 /// use pexec_ipc::carry;
 ///
-/// let came_along = vec![Arc::new(std::fs::File::open("/dev/null")?.into())];
-/// let file = carry::provide(came_along, || carry::take(0))?;
+/// let mut came_along = vec![Arc::new(std::fs::File::open("/dev/null")?.into())];
+/// let file = carry::provide(&mut came_along, || carry::take(0))?;
 /// assert!(carry::take(0).is_err(), "the call is over");
 /// # drop(file);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[inline]
-pub fn provide<T>(descriptors: Vec<Arc<OwnedFd>>, decode: impl FnOnce() -> T) -> T {
+pub fn provide<T>(descriptors: &mut Vec<Arc<OwnedFd>>, decode: impl FnOnce() -> T) -> T {
     let _inner = Inner::enter(Kind::Providing);
     if !descriptors.is_empty() {
         lay_out(descriptors);
@@ -140,10 +140,10 @@ pub fn provide<T>(descriptors: Vec<Arc<OwnedFd>>, decode: impl FnOnce() -> T) ->
 }
 
 #[cold]
-fn lay_out(descriptors: Vec<Arc<OwnedFd>>) {
+fn lay_out(descriptors: &mut Vec<Arc<OwnedFd>>) {
     let frame = FRAME.get();
     let count = descriptors.len().try_into().unwrap_or(u16::MAX);
-    let descriptors = descriptors.into_iter().take(count.into());
+    let descriptors = std::mem::take(descriptors).into_iter().take(count.into());
     // On a thread that is ending there is no such list any more: then nothing was provided.
     let laid_out = DESCRIPTORS.try_with(|all| all.borrow_mut().extend(descriptors));
     if laid_out.is_ok() {
@@ -262,12 +262,22 @@ impl std::error::Error for CarryError {}
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use std::os::fd::AsRawFd;
+    use super::{CarryError, DESCRIPTORS, FRAME, Kind, MAX_DESCRIPTORS, put, take};
+    use std::os::fd::{AsRawFd, OwnedFd};
     use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Arc;
 
     fn descriptor() -> Arc<OwnedFd> {
         Arc::new(std::fs::File::open("/dev/null").unwrap().into())
+    }
+
+    fn collect<T>(encode: impl FnOnce() -> T) -> (T, Vec<Arc<OwnedFd>>) {
+        let mut fds = Vec::new();
+        (super::collect(&mut fds, encode), fds)
+    }
+
+    fn provide<T>(mut fds: Vec<Arc<OwnedFd>>, decode: impl FnOnce() -> T) -> T {
+        super::provide(&mut fds, decode)
     }
 
     fn is_clean() -> bool {
@@ -315,7 +325,7 @@ mod tests {
         let (wrong, _) = collect(|| take(0).unwrap_err());
         assert_eq!(wrong, CarryError::Outside);
         assert_eq!(provide(Vec::new(), || put(&a)), Err(CarryError::Outside));
-        assert!(collecting().is_err() && providing().is_err());
+        assert!(super::collecting().is_err() && super::providing().is_err());
     }
 
     #[test]

@@ -11,6 +11,8 @@
 use std::any::{Any, TypeId};
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use pexec_ipc::carry;
 use pexec_proto::codec::{self, DecodeError, Fields};
@@ -51,9 +53,18 @@ pub trait TaskFn<A, R, M>: Copy + Send + Sync + 'static {
     }
 }
 
-/// A task's encoded argument.
-pub(crate) enum Argument<'a> {
+/// A task's encoded argument, and what came along with it.
+///
+/// This and whatever else a task's way goes through is handed on by reference, and what is rare behind a pointer: to
+/// move a few words costs more than a small task, when they were written one by one.
+pub(crate) struct Argument<'a> {
+    pub(crate) bytes: ArgumentBytes<'a>,
+    pub(crate) descriptors: Descriptors,
+}
+
+pub(crate) enum ArgumentBytes<'a> {
     Slice(&'a [u8]),
+    /// Nobody needs them afterwards.
     Owned(Vec<u8>),
 }
 
@@ -113,12 +124,12 @@ pub(crate) trait Stages {
     fn running(&mut self);
     fn encoding(&mut self);
     /// The result is encoded as a whole, behind whatever `out` began with, and these go along with it.
-    fn encoded(&mut self, out: &mut Vec<u8>, descriptors: Descriptors);
+    fn encoded(&mut self, out: &mut Vec<u8>, descriptors: &[Arc<OwnedFd>]);
 }
 
-type Thunk = fn(Argument<'_>, Descriptors, &mut Vec<u8>, &mut dyn Stages) -> Result<(), ThunkError>;
+type Thunk = fn(&mut Argument<'_>, &mut Vec<u8>, &mut dyn Stages) -> Result<(), Box<ThunkError>>;
 /// Runs an initializer: the value that it leaves behind, or the text of why there is none.
-type Keep = fn(&[u8], Descriptors) -> Result<Box<dyn Any>, String>;
+type Keep = fn(&[u8], &mut Descriptors) -> Result<Box<dyn Any>, String>;
 
 /// A function as it stands in the binary.
 #[repr(C)]
@@ -200,13 +211,9 @@ where
     };
 }
 
-fn refuse_as_task(
-    _: Argument<'_>,
-    _: Descriptors,
-    _: &mut Vec<u8>,
-    _: &mut dyn Stages,
-) -> Result<(), ThunkError> {
-    Err(ThunkError::Decode("an initializer is not a task".to_owned()))
+fn refuse_as_task(_: &mut Argument<'_>, _: &mut Vec<u8>, _: &mut dyn Stages) -> Result<(), Box<ThunkError>> {
+    let why = "an initializer is not a task".to_owned();
+    Err(Box::new(ThunkError::Decode(why)))
 }
 
 fn refused_argument<A>(error: &DecodeError) -> String {
@@ -233,41 +240,51 @@ fn conjure<F: Copy + Send + Sync + 'static>() -> F {
 }
 
 fn thunk<F, A, R, M>(
-    arg: Argument<'_>,
-    descriptors: Descriptors,
+    arg: &mut Argument<'_>,
     out: &mut Vec<u8>,
     stages: &mut dyn Stages,
-) -> Result<(), ThunkError>
+) -> Result<(), Box<ThunkError>>
 where
     F: TaskFn<A, R, M>,
     A: Payload,
     R: Payload,
 {
-    let decode = || match arg {
-        Argument::Slice(bytes) => F::decode(bytes),
-        Argument::Owned(bytes) => F::decode_owned(bytes),
-    };
-    let arg = match panics::catch(|| carry::provide(descriptors, decode)) {
-        Ok(decoded) => decoded.map_err(|e| ThunkError::Decode(describe::<A>(&e)))?,
-        Err(panic) => {
-            return Err(ThunkError::Decode(describe::<A>(&format!(
-                "its Deserialize panicked: {panic}"
-            ))));
+    let Argument { bytes, descriptors } = arg;
+    let mut decoded = None;
+    let read = panics::catch(|| {
+        decoded = Some(carry::provide(descriptors, || match bytes {
+            ArgumentBytes::Slice(bytes) => F::decode(bytes),
+            ArgumentBytes::Owned(bytes) => F::decode_owned(std::mem::take(bytes)),
+        }));
+    });
+    let arg = match decoded {
+        Some(Ok(arg)) => arg,
+        Some(Err(error)) => return Err(Box::new(ThunkError::Decode(describe::<A>(&error)))),
+        None => {
+            let panic = read
+                .err()
+                .map(|panic| format!("its Deserialize panicked: {panic}"));
+            let why = describe::<A>(&panic.unwrap_or_default());
+            return Err(Box::new(ThunkError::Decode(why)));
         }
     };
     stages.running();
     let result = conjure::<F>().call(arg);
     stages.encoding();
     reserve_for(&result, out);
-    let descriptors = match panics::catch(|| carry::collect(|| codec::encode(&result, out))) {
-        Ok((Ok(()), descriptors)) => descriptors,
-        Ok((Err(error), _)) => return Err(ThunkError::Encode(describe::<R>(&error))),
-        Err(panic) => {
-            return Err(ThunkError::Encode(describe::<R>(&format!(
-                "its Serialize panicked: {panic}"
-            ))));
+    let mut refused = None;
+    let written = panics::catch(|| {
+        if let Err(error) = carry::collect(descriptors, || codec::encode(&result, out)) {
+            refused = Some(Box::new(error));
         }
-    };
+    });
+    if let Err(panic) = written {
+        let why = describe::<R>(&format!("its Serialize panicked: {panic}"));
+        return Err(Box::new(ThunkError::Encode(why)));
+    }
+    if let Some(error) = refused {
+        return Err(Box::new(ThunkError::Encode(describe::<R>(&error))));
+    }
     // The answer is out before the result's destructor runs: a crash there is the worker's alone.
     stages.encoded(out, descriptors);
     Ok(())
@@ -357,19 +374,18 @@ impl Descriptor {
         Ok(found)
     }
 
-    /// Runs the task on its encoded argument and what came along; the encoded result is appended to `out`.
+    /// Runs the task on its argument; the encoded result is appended to `out`.
     pub(crate) fn run(
         &self,
-        arg: Argument<'_>,
-        descriptors: Descriptors,
+        arg: &mut Argument<'_>,
         out: &mut Vec<u8>,
         stages: &mut dyn Stages,
-    ) -> Result<(), ThunkError> {
-        (self.thunk)(arg, descriptors, out, stages)
+    ) -> Result<(), Box<ThunkError>> {
+        (self.thunk)(arg, out, stages)
     }
 
     /// Runs an initializer on its encoded argument.
-    pub(crate) fn run_keep(&self, arg: &[u8], descriptors: Descriptors) -> Result<Box<dyn Any>, String> {
+    pub(crate) fn run_keep(&self, arg: &[u8], descriptors: &mut Descriptors) -> Result<Box<dyn Any>, String> {
         match self.keep {
             Some(keep) => keep(arg, descriptors),
             None => Err(format!("`{}` is not an initializer", (self.type_name)())),

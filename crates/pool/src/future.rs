@@ -172,7 +172,7 @@ fn read<R: Payload>(bytes: Bytes) -> Result<R, DecodeError> {
 
 /// Runs what reads a result, with what came along for its handles.
 pub(crate) fn decode<R>(
-    descriptors: Descriptors,
+    descriptors: &mut Descriptors,
     read: impl FnOnce() -> Result<R, DecodeError>,
 ) -> Result<R, TaskError> {
     let name = std::any::type_name::<R>();
@@ -188,10 +188,13 @@ pub(crate) fn decode<R>(
 /// that panics hurts this future only.
 fn open<R: Payload>(end: End) -> Result<R, TaskError> {
     match end.map_err(|error| *error)? {
-        Value::Encoded(bytes) => decode(Vec::new(), || read(bytes)),
+        Value::Encoded(bytes) => decode(&mut Vec::new(), || read(bytes)),
         Value::Carried(carried) => {
-            let Carried { bytes, descriptors } = *carried;
-            decode(descriptors, || read(bytes))
+            let Carried {
+                bytes,
+                mut descriptors,
+            } = *carried;
+            decode(&mut descriptors, || read(bytes))
         }
         // Maps read their batches themselves.
         Value::Batch => Err(TaskError::decode(

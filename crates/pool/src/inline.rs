@@ -83,7 +83,7 @@ pub(crate) fn run_local<R: Payload>(slot: &SlotRef, worker: usize, call: impl Fn
     let result = task::with_local(slot, worker, || panics::catch(call));
     slot.complete(match result {
         Ok(value) => Ok(Value::Local(Box::new(value))),
-        Err(panic) => Err(Box::new(TaskError::Panicked(panic))),
+        Err(panic) => Err(Box::new(TaskError::Panicked(*panic))),
     });
 }
 

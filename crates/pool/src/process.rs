@@ -177,12 +177,12 @@ thread_local! {
 }
 
 /// Encodes an argument on the caller's thread; a `Serialize` that panics is an error of that task only.
-fn encode<A: Payload>(arg: &A, limit: u64) -> Result<(Bytes, Descriptors), TaskError> {
+fn encode<A: Payload>(arg: &A, limit: u64, descriptors: &mut Descriptors) -> Result<Bytes, TaskError> {
     let short = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         Bytes::written(|room| codec::encode_short(arg, room))
     }));
     match short {
-        Ok(Some(bytes)) if bytes.as_slice().len() as u64 <= limit => return Ok((bytes, Vec::new())),
+        Ok(Some(bytes)) if bytes.as_slice().len() as u64 <= limit => return Ok(bytes),
         Ok(_) => {}
         Err(_) => return Err(panicked::<A>()),
     }
@@ -191,19 +191,19 @@ fn encode<A: Payload>(arg: &A, limit: u64) -> Result<(Bytes, Descriptors), TaskE
     bytes.clear();
     reserve_for(arg, &mut bytes);
     let encoded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        carry::collect(|| codec::encode(arg, &mut bytes))
+        carry::collect(descriptors, || codec::encode(arg, &mut bytes))
     }));
     match encoded {
-        Ok((Ok(()), descriptors)) if bytes.len() as u64 <= limit => {
+        Ok(Ok(())) if bytes.len() as u64 <= limit => {
             if bytes.len() > SCRATCH_MOST {
-                return Ok((Bytes::from(bytes), descriptors));
+                return Ok(Bytes::from(bytes));
             }
             let copy = Bytes::copy(&bytes);
             SCRATCH.set(bytes);
-            Ok((copy, descriptors))
+            Ok(copy)
         }
-        Ok((Ok(()), _)) => Err(TaskError::too_large(Side::Argument, bytes.len() as u64, limit)),
-        Ok((Err(error), _)) => Err(TaskError::encode(
+        Ok(Ok(())) => Err(TaskError::too_large(Side::Argument, bytes.len() as u64, limit)),
+        Ok(Err(error)) => Err(TaskError::encode(
             Side::Argument,
             std::any::type_name::<A>(),
             error,
@@ -250,8 +250,9 @@ impl Executor for ProcessPool {
                 Pushed::Refused(_) => return Err(TrySubmitError::Closed(arg)),
             }
         }
-        let (bytes, descriptors) = match encode(&arg, self.shared.max_message) {
-            Ok(encoded) => encoded,
+        let mut descriptors = Vec::new();
+        let bytes = match encode(&arg, self.shared.max_message, &mut descriptors) {
+            Ok(bytes) => bytes,
             Err(error) => return Ok(self.failed(&mut options, error)),
         };
         let policy = self.policy(&mut options);
@@ -293,14 +294,17 @@ impl Executor for ProcessPool {
             return Run::of_one(pull().map(|arg| self.submit(f, arg)));
         }
         let mut arguments = Arguments::default();
+        let mut descriptors = Vec::new();
         let mut one = None;
         while (arguments.count() as usize) < most && arguments.len() < BATCH_BYTES {
             let Some(arg) = pull() else { break };
             let before = arguments.mark();
             let pushed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                carry::collect(|| arguments.push(|out| codec::encode(&arg, out)))
+                carry::collect(&mut descriptors, || {
+                    arguments.push(|out| codec::encode(&arg, out))
+                })
             }));
-            let is_plain = matches!(&pushed, Ok((Ok(()), descriptors)) if descriptors.is_empty());
+            let is_plain = matches!(pushed, Ok(Ok(()))) && descriptors.is_empty();
             if !is_plain || arguments.len() - before.0 > ITEM_BYTES {
                 // What cannot be encoded fails alone, and what is large or has handles travels alone.
                 arguments.reset(before);

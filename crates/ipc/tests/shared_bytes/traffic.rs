@@ -31,13 +31,24 @@ pub(crate) fn holdings() -> (usize, usize) {
 /// The value as its receiver gets it, who has nothing else of it: given by value, it is gone before it arrives.
 pub(crate) fn travel<T: Serialize, U: DeserializeOwned>(value: T) -> Result<U, String> {
     let mut body = Vec::new();
-    let (encoded, fds) = carry::collect(|| codec::encode(&value, &mut body));
+    let (encoded, fds) = collect(|| codec::encode(&value, &mut body));
     encoded.map_err(|e| e.to_string())?;
     let (a, b) = socket::pair().unwrap();
     send(&a, &body, fds.iter().map(|fd| fd.as_fd()).collect());
     drop((value, fds));
     let (body, fds) = receive(&b);
-    carry::provide(fds, || codec::decode(&body)).map_err(|e| e.to_string())
+    provide(fds, || codec::decode(&body)).map_err(|e| e.to_string())
+}
+
+/// Encodes, and gives what goes along.
+pub(crate) fn collect<T>(encode: impl FnOnce() -> T) -> (T, Vec<Arc<OwnedFd>>) {
+    let mut fds = Vec::new();
+    (carry::collect(&mut fds, encode), fds)
+}
+
+/// Decodes with what came along.
+pub(crate) fn provide<T>(mut fds: Vec<Arc<OwnedFd>>, decode: impl FnOnce() -> T) -> T {
+    carry::provide(&mut fds, decode)
 }
 
 /// The length goes first, with the descriptors.

@@ -241,7 +241,7 @@ impl Driver {
                     let Some(steps) = handshake.as_mut() else {
                         return Err(Fault("no handshake is due".into()));
                     };
-                    match steps.receive(&header, body.bytes())? {
+                    match steps.receive(header, body.bytes())? {
                         Progress::Continue(bytes) => outbox.push(&bytes),
                         Progress::Done { peer, send } => {
                             if peer.pid != *pid as u32 {
@@ -272,6 +272,8 @@ impl Driver {
                     }
                     Ok(None)
                 }
+                // Nearly all of them.
+                Stage::Serving if header.kind == Kind::Value => reader.handle(header, body).map(|()| None),
                 Stage::Setup | Stage::Serving => {
                     if !header.kind.allowed(Role::Worker, *reader.stage) {
                         return Err(Fault(format!(
@@ -362,7 +364,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn handle(&mut self, header: Header, body: Received<'_>) -> Result<(), Fault> {
+    /// Handed on by reference: a small answer costs less than to move these.
+    fn handle(&mut self, header: &Header, body: &mut Received<'_>) -> Result<(), Fault> {
         match header.kind {
             Kind::Ready => {
                 if !self.core.ready(self.slot) {
@@ -372,10 +375,10 @@ impl Reader<'_> {
             }
             Kind::Value => {
                 let carried = self.carried.take();
-                match (self.is_item(&header), carried) {
-                    (true, None) => self.item(&header, |results| results.push(body.bytes()))?,
+                match (self.is_item(header), carried) {
+                    (true, None) => self.item(header, |results| results.push(body.bytes()))?,
                     (true, Some(descriptors)) => {
-                        self.item(&header, |results| results.push_carried(body.bytes(), descriptors))?;
+                        self.item(header, |results| results.push_carried(body.bytes(), descriptors))?;
                     }
                     (false, None) => {
                         self.answer(header, ResultKind::Value, |_| Ok(Value::Encoded(body.keep())))?;
@@ -389,9 +392,9 @@ impl Reader<'_> {
             Kind::Failure => {
                 let failure: WorkerFailure = codec::decode(body.bytes())
                     .map_err(|e| Fault(format!("its report of a failure cannot be decoded: {e}")))?;
-                if self.is_item(&header) {
+                if self.is_item(header) {
                     let error = Box::new(task_error(failure, self.max_message));
-                    return self.item(&header, |results| results.push_error(error));
+                    return self.item(header, |results| results.push_error(error));
                 }
                 let kind = match failure {
                     WorkerFailure::Panicked(_) => ResultKind::Panicked,
@@ -399,8 +402,8 @@ impl Reader<'_> {
                 };
                 self.answer(header, kind, |max| Err(Box::new(task_error(failure, max))))?;
             }
-            Kind::Skipped if self.batch.as_ref().is_some_and(|b| b.is(&header)) => {
-                self.end_batch(&header, true)?;
+            Kind::Skipped if self.batch.as_ref().is_some_and(|b| b.is(header)) => {
+                self.end_batch(header, true)?;
             }
             Kind::Skipped => {
                 if !self.core.skipped(self.now, self.slot, header.cell, header.task) {
@@ -503,7 +506,7 @@ impl Reader<'_> {
 
     fn answer(
         &mut self,
-        header: Header,
+        header: &Header,
         kind: ResultKind,
         end: impl FnOnce(u64) -> Result<Value, Box<TaskError>>,
     ) -> Result<(), Fault> {

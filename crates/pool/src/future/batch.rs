@@ -66,7 +66,7 @@ pub(crate) fn split_item(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// An item's value: its bytes, and what came along.
-type Item<'a> = (&'a [u8], Descriptors);
+type Item<'a> = (&'a [u8], &'a mut Descriptors);
 
 /// What became of items, in order.
 #[derive(Debug, Default)]
@@ -75,6 +75,8 @@ pub(crate) struct Results {
     errors: VecDeque<Box<TaskError>>,
     /// What came along with values that have handles, by where in `bytes` they begin.
     descriptors: VecDeque<(usize, Descriptors)>,
+    /// What came along with the value that was read last.
+    along: Descriptors,
     count: u32,
     /// How far they were read.
     read: usize,
@@ -122,13 +124,12 @@ impl Results {
             self.read = from;
             return Some(Err(self.errors.pop_front()?));
         }
-        let descriptors = match self.descriptors.front() {
-            Some(&(at, _)) if at == self.read => self.descriptors.pop_front().map(|(_, d)| d),
-            _ => None,
-        };
+        if let Some((_, along)) = self.descriptors.pop_front_if(|(at, _)| *at == self.read) {
+            self.along = along;
+        }
         self.read = from + len as usize;
         let value = self.bytes.get(from..self.read)?;
-        Some(Ok((value, descriptors.unwrap_or_default())))
+        Some(Ok((value, &mut self.along)))
     }
 }
 

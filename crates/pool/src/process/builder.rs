@@ -279,7 +279,8 @@ impl ProcessPoolBuilder {
 
 fn encode_call<A: Payload>(function: FunctionRef, arg: &A) -> Result<(Vec<u8>, Descriptors), String> {
     let mut body = function.encode().to_vec();
-    let (encoded, descriptors) = carry::collect(|| codec::encode(arg, &mut body));
-    encoded.map_err(|e| format!("the initializer's argument cannot be serialised: {e}"))?;
+    let mut descriptors = Vec::new();
+    carry::collect(&mut descriptors, || codec::encode(arg, &mut body))
+        .map_err(|e| format!("the initializer's argument cannot be serialised: {e}"))?;
     Ok((body, descriptors))
 }

@@ -1,6 +1,8 @@
 //! The loop of a worker: a call in, an answer out.
 
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pexec_ipc::cells::Stage;
@@ -11,7 +13,7 @@ use pexec_proto::{FunctionRef, HEADER_LEN, Header, Kind, PanicInfo, Refused, Wor
 use super::channel::{Follow, Receiver};
 use super::current::{self, Details, Identity};
 use super::startup::{self, Started};
-use crate::function::{Argument, Descriptor, Resolver, Stages, ThunkError};
+use crate::function::{Argument, ArgumentBytes, Descriptor, Resolver, Stages, ThunkError};
 use crate::future::batch::split_item;
 use crate::future::bytes::Descriptors;
 use crate::panics;
@@ -34,8 +36,7 @@ fn run(mut started: Started) -> io::Result<()> {
     let setup = &started.setup;
     process::name_thread(&format!("{}-{}", setup.pool, setup.slot));
     if let Some(body) = &setup.initializer {
-        let descriptors = std::mem::take(&mut started.descriptors);
-        match panics::catch(|| initialize(body, descriptors)) {
+        match panics::catch(|| initialize(body, &mut started.descriptors)) {
             Ok(Ok(())) => {}
             Ok(Err(reason)) => return refuse(me, reason),
             Err(panic) => return refuse(me, format!("the initializer panicked: {panic}")),
@@ -47,24 +48,17 @@ fn run(mut started: Started) -> io::Result<()> {
         .saturating_add(FunctionRef::LEN as u32);
     let mut answer = Answer::default();
     let mut large = Vec::new();
-    let mut details = None;
-    let mut descriptors = Vec::new();
+    let mut along = Along::default();
     loop {
         let header = receiver.header(limit)?;
         match header.kind {
-            Kind::Call => {
-                let along = Along {
-                    details: details.take(),
-                    descriptors: std::mem::take(&mut descriptors),
-                };
-                call(me, &mut receiver, header, along, &mut large, &mut answer)?;
-            }
+            Kind::Call => call(me, &mut receiver, header, &mut along, &mut large, &mut answer)?,
             Kind::Batch => batch(me, &mut receiver, header, &mut large, &mut answer)?,
             Kind::Context => {
                 let body = receiver.body(header.len as usize, &mut large)?;
-                details = Some(decode_details(body)?);
+                along.details = Some(decode_details(body)?);
             }
-            Kind::Descriptors => descriptors = receiver.descriptors(header)?,
+            Kind::Descriptors => along.descriptors = receiver.descriptors(header)?,
             Kind::Stop => {
                 me.sender.send_frame(Kind::Leaving, 0, 0, &[])?;
                 return Ok(());
@@ -77,7 +71,7 @@ fn run(mut started: Started) -> io::Result<()> {
     }
 }
 
-fn initialize(body: &[u8], descriptors: Descriptors) -> Result<(), String> {
+fn initialize(body: &[u8], descriptors: &mut Descriptors) -> Result<(), String> {
     let (function, arg) = FunctionRef::split(body).ok_or("the initializer's reference is cut off")?;
     current::set_state(Descriptor::resolve(function)?.run_keep(arg, descriptors)?);
     Ok(())
@@ -103,6 +97,7 @@ fn decode_details(body: &[u8]) -> io::Result<Details> {
 }
 
 /// What came before a call, for it.
+#[derive(Default)]
 struct Along {
     details: Option<Details>,
     descriptors: Descriptors,
@@ -112,37 +107,42 @@ fn call(
     me: &'static Identity,
     receiver: &mut Receiver,
     header: Header,
-    along: Along,
+    along: &mut Along,
     large: &mut Vec<u8>,
     answer: &mut Answer,
 ) -> io::Result<()> {
     me.cells.set_running(header.task, Stage::Receiving);
     let len = header.len as usize;
-    let (function, arg) = if Receiver::is_large(len) {
+    let (function, bytes) = if Receiver::is_large(len) {
         // Apart from the reference, so that the argument's bytes can become the argument.
         let function = receiver.take::<{ FunctionRef::LEN }>()?;
         let mut own = std::mem::take(large);
         receiver.rest(len - FunctionRef::LEN, &mut own)?;
         (
             FunctionRef::split(&function).map(|(f, _)| f),
-            Argument::Owned(own),
+            ArgumentBytes::Owned(own),
         )
     } else {
         match FunctionRef::split(receiver.body(len, large)?) {
-            Some((function, arg)) => (Some(function), Argument::Slice(arg)),
-            None => (None, Argument::Slice(&[])),
+            Some((function, arg)) => (Some(function), ArgumentBytes::Slice(arg)),
+            None => (None, ArgumentBytes::Slice(&[])),
         }
     };
+    let mut argument = Argument {
+        bytes,
+        descriptors: std::mem::take(&mut along.descriptors),
+    };
+    let details = along.details.take();
     if !me.cells.start(header.cell) {
         me.cells.set_idle();
         return me.sender.send_frame(Kind::Skipped, header.cell, header.task, &[]);
     }
-    current::begin(header.task, along.details);
+    current::begin(header.task, details);
     let task = match function {
         Some(function) => answer.functions.resolve(function),
         None => Err("the call is cut off".to_owned()),
     };
-    answer.give(me, header, &task, (arg, along.descriptors), false)?;
+    answer.give(me, header, &task, &mut argument, false)?;
     current::end();
     // What the task printed is seen now, not when a later task fills the buffer.
     let _ = io::stdout().flush();
@@ -169,6 +169,10 @@ fn batch(
     let cut_off = || io::Error::new(io::ErrorKind::InvalidData, "a batch is cut off");
     let (function, mut items) = FunctionRef::split(body).ok_or_else(cut_off)?;
     let task = answer.functions.resolve(function);
+    let mut argument = Argument {
+        bytes: ArgumentBytes::Slice(&[]),
+        descriptors: Vec::new(),
+    };
     let mut started = 0;
     let mut passed_over = false;
     while let Some((item, rest)) = split_item(items) {
@@ -184,8 +188,10 @@ fn batch(
         }
         current::begin(id + u64::from(started), None);
         started += 1;
-        let item = (Argument::Slice(item), Vec::new());
-        answer.give(me, header, &task, item, !rest.is_empty())?;
+        argument.bytes = ArgumentBytes::Slice(item);
+        answer.give(me, header, &task, &mut argument, !rest.is_empty())?;
+        // Whatever went along with the answer.
+        argument.descriptors.clear();
         items = rest;
     }
     current::end();
@@ -235,12 +241,12 @@ impl Stages for Progress<'_> {
         self.me.cells.set_stage(Stage::Encoding);
     }
 
-    fn encoded(&mut self, frame: &mut Vec<u8>, descriptors: Descriptors) {
+    fn encoded(&mut self, frame: &mut Vec<u8>, descriptors: &[Arc<OwnedFd>]) {
         let size = (frame.len() - HEADER_LEN) as u64;
         let fits = size <= self.me.max_message;
         self.value = Some(if fits {
             let follow = Follow {
-                descriptors: &descriptors,
+                descriptors,
                 more: self.more_follow,
             };
             Ok(send(self.me, Kind::Value, self.call, frame, follow))
@@ -267,7 +273,7 @@ impl Answer {
         me: &Identity,
         call: Header,
         task: &Result<&'static Descriptor, String>,
-        (arg, descriptors): (Argument<'_>, Descriptors),
+        argument: &mut Argument<'_>,
         more_follow: bool,
     ) -> io::Result<()> {
         self.frame.clear();
@@ -279,14 +285,18 @@ impl Answer {
             more_follow,
             value: None,
         };
-        let result = panics::catch(|| match task {
-            Err(why) => Err(WorkerFailure::UnknownFunction(why.clone())),
-            Ok(task) => task
-                .run(arg, descriptors, &mut self.frame, &mut progress)
-                .map_err(|e| match e {
-                    ThunkError::Decode(why) => WorkerFailure::Decode(why),
-                    ThunkError::Encode(why) => WorkerFailure::Encode(why),
-                }),
+        let mut failed = None;
+        let result = panics::catch(|| {
+            failed = match task {
+                Err(why) => Some(Box::new(WorkerFailure::UnknownFunction(why.clone()))),
+                Ok(task) => match task.run(argument, &mut self.frame, &mut progress) {
+                    Ok(()) => None,
+                    Err(error) => Some(Box::new(match *error {
+                        ThunkError::Decode(why) => WorkerFailure::Decode(why),
+                        ThunkError::Encode(why) => WorkerFailure::Encode(why),
+                    })),
+                },
+            };
         });
         let failure = match (progress.value, result) {
             (Some(Ok(sent)), result) => {
@@ -298,21 +308,22 @@ impl Answer {
                 }
                 return sent;
             }
-            (Some(Err(size)), _) => WorkerFailure::TooLarge {
+            (Some(Err(size)), _) => Box::new(WorkerFailure::TooLarge {
                 size,
                 limit: me.max_message,
-            },
-            (None, Ok(Err(failure))) => failure,
-            (None, Ok(Ok(()))) => WorkerFailure::Encode("the task gave nothing".to_owned()),
-            (None, Err(panic)) => WorkerFailure::Panicked(PanicInfo {
+            }),
+            (None, Err(panic)) => Box::new(WorkerFailure::Panicked(PanicInfo {
                 message: panic.message,
                 location: panic.location,
                 backtrace: panic.backtrace,
                 thread: panic.thread,
-            }),
+            })),
+            (None, Ok(())) => {
+                failed.unwrap_or_else(|| Box::new(WorkerFailure::Encode("the task gave nothing".to_owned())))
+            }
         };
         self.frame.truncate(HEADER_LEN);
-        codec::encode(&failure, &mut self.frame).map_err(io::Error::other)?;
+        codec::encode(&*failure, &mut self.frame).map_err(io::Error::other)?;
         let with = Follow {
             descriptors: &[],
             more: more_follow,
