@@ -172,7 +172,10 @@ pub fn wait<R>(futures: &[TaskFuture<R>], until: Until, timeout: Option<Duration
         done += usize::from(future.is_done());
         failed |= future.slot.is_error();
     }
-    if !met(done, failed) {
+    if until == Until::AllDone {
+        // One after the other is as good, and nobody has to be told of each.
+        let _ = futures.iter().all(|future| until_done(&future.slot, deadline));
+    } else if !met(done, failed) {
         let ready = Arc::new(Ready::default());
         let notify: Arc<dyn Notify> = Arc::clone(&ready) as _;
         futures
