@@ -20,7 +20,7 @@ use pexec_proto::message::FunctionRef;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::future::bytes::Descriptors;
+use crate::future::bytes::{Bytes, Descriptors};
 use crate::panics;
 
 /// What can be a task's argument or result: serialisable both ways, movable between threads, owned.
@@ -123,8 +123,9 @@ pub(crate) enum ThunkError {
 pub(crate) trait Stages {
     fn running(&mut self);
     fn encoding(&mut self);
-    /// The result is encoded as a whole, behind whatever `out` began with, and these go along with it.
-    fn encoded(&mut self, out: &mut Vec<u8>, descriptors: &[Arc<OwnedFd>]);
+    /// The result is encoded as a whole: what stands in `out` behind whatever that began with, then `content`. The
+    /// descriptors go along with it.
+    fn encoded(&mut self, out: &mut Vec<u8>, content: &[u8], descriptors: &[Arc<OwnedFd>]);
 }
 
 type Thunk = fn(&mut Argument<'_>, &mut Vec<u8>, &mut dyn Stages) -> Result<(), Box<ThunkError>>;
@@ -271,7 +272,11 @@ where
     stages.running();
     let result = conjure::<F>().call(arg);
     stages.encoding();
-    reserve_for(&result, out);
+    if let Some(content) = content_of(&result) {
+        out.extend_from_slice(codec::prefix_of(content.len()).as_ref());
+        stages.encoded(out, content, &[]);
+        return Ok(());
+    }
     let mut refused = None;
     let written = panics::catch(|| {
         if let Err(error) = carry::collect(descriptors, || codec::encode(&result, out)) {
@@ -286,8 +291,14 @@ where
         return Err(Box::new(ThunkError::Encode(describe::<R>(&error))));
     }
     // The answer is out before the result's destructor runs: a crash there is the worker's alone.
-    stages.encoded(out, descriptors);
+    stages.encoded(out, &[], descriptors);
     Ok(())
+}
+
+/// The content of a long string of bytes, which need not be copied to be encoded.
+fn content_of<R: Any>(result: &R) -> Option<&[u8]> {
+    let bytes = (result as &dyn Any).downcast_ref::<Vec<u8>>()?;
+    (bytes.len() >= Bytes::CONTENT).then_some(bytes)
 }
 
 /// Makes room for the encoding of a value that is known to be long, in memory that is quick to touch.

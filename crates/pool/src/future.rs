@@ -165,8 +165,8 @@ impl<R: Payload> TaskFuture<R> {
 
 fn read<R: Payload>(bytes: Bytes) -> Result<R, DecodeError> {
     match bytes {
-        Bytes::Short(..) => codec::decode_typed(bytes.as_slice()),
-        Bytes::Long(_) => codec::decode_owned(bytes.into_vec()),
+        Bytes::Short(..) => codec::decode_typed(bytes.parts().1),
+        Bytes::Long(_) | Bytes::Content(_) => codec::decode_owned(bytes.into_vec()),
     }
 }
 

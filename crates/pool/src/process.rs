@@ -5,6 +5,7 @@ pub(crate) mod info;
 pub(crate) mod lead;
 pub(crate) mod shared;
 
+use std::any::Any;
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -182,7 +183,7 @@ fn encode<A: Payload>(arg: &A, limit: u64, descriptors: &mut Descriptors) -> Res
         Bytes::written(|room| codec::encode_short(arg, room))
     }));
     match short {
-        Ok(Some(bytes)) if bytes.as_slice().len() as u64 <= limit => return Ok(bytes),
+        Ok(Some(bytes)) if bytes.len() as u64 <= limit => return Ok(bytes),
         Ok(_) => {}
         Err(_) => return Err(panicked::<A>()),
     }
@@ -210,6 +211,18 @@ fn encode<A: Payload>(arg: &A, limit: u64, descriptors: &mut Descriptors) -> Res
         )),
         Err(_) => Err(panicked::<A>()),
     }
+}
+
+/// Takes a long string of bytes out of `arg`, whose encoding it is but for the length. Nobody gets it back then.
+#[inline]
+fn content<A: Payload>(arg: &mut Option<A>, limit: u64) -> Option<Bytes> {
+    let bytes = (arg as &mut dyn Any).downcast_mut::<Option<Vec<u8>>>()?;
+    let len = bytes.as_ref()?.len();
+    let whole = (len + codec::prefix_of(len).as_ref().len()) as u64;
+    if len < Bytes::CONTENT || whole > limit {
+        return None;
+    }
+    Some(Bytes::content(bytes.take()?))
 }
 
 fn panicked<A>() -> TaskError {
@@ -251,12 +264,20 @@ impl Executor for ProcessPool {
             }
         }
         let mut descriptors = Vec::new();
-        let bytes = match encode(&arg, self.shared.max_message, &mut descriptors) {
+        let limit = self.shared.max_message;
+        let mut arg = Some(arg);
+        let content = if wait { content(&mut arg, limit) } else { None };
+        let encoded = match (&arg, content) {
+            (_, Some(content)) => Ok(content),
+            (Some(arg), None) => encode(arg, limit, &mut descriptors),
+            (None, None) => Err(panicked::<A>()),
+        };
+        let bytes = match encoded {
             Ok(bytes) => bytes,
             Err(error) => return Ok(self.failed(&mut options, error)),
         };
         let policy = self.policy(&mut options);
-        let size = bytes.as_slice().len().max(descriptors.len() * HANDLE_WEIGHT);
+        let size = bytes.len().max(descriptors.len() * HANDLE_WEIGHT);
         let (id, control) = (next_task_id(), Arc::clone(&self.controller));
         let (extra, call) = (options.take_extra(), task_descriptor::<F, A, R, M>());
         let slot = if descriptors.is_empty() {
@@ -271,12 +292,16 @@ impl Executor for ProcessPool {
             argument: bytes,
             policy,
         };
-        match self.shared.push_task(wait, task) {
-            Pushed::Yes => {}
-            Pushed::Full => return Err(TrySubmitError::Full(arg)),
-            Pushed::Refused(_) if !wait => return Err(TrySubmitError::Closed(arg)),
-            Pushed::Refused(refusal) => {
+        match (self.shared.push_task(wait, task), arg) {
+            (Pushed::Yes, _) => {}
+            (Pushed::Full, Some(arg)) => return Err(TrySubmitError::Full(arg)),
+            (Pushed::Refused(_), Some(arg)) if !wait => return Err(TrySubmitError::Closed(arg)),
+            (Pushed::Refused(refusal), _) => {
                 slot.fail(refusal.error());
+            }
+            (Pushed::Full, None) => {
+                // Whoever waits is not told that there is no room.
+                slot.fail(self.shared.refusal().error());
             }
         }
         Ok(TaskFuture::new(slot))

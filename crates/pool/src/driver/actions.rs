@@ -149,7 +149,7 @@ impl Driver {
             return;
         };
         // Submission refused what would not fit.
-        let len = (FunctionRef::LEN + argument.as_slice().len()) as u32;
+        let len = (FunctionRef::LEN + argument.len()) as u32;
         let mut head = [0; HEADER_LEN + FunctionRef::LEN];
         head[..HEADER_LEN].copy_from_slice(&Header::task(Kind::Call, len, cell, id).encode());
         head[HEADER_LEN..].copy_from_slice(&function);

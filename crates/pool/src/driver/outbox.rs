@@ -5,6 +5,8 @@ use std::io::{self, IoSlice};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use pexec_proto::codec::Prefix;
+
 use crate::future::bytes::{Bytes, Descriptors};
 
 /// From this size on an argument is not copied on its way to the socket.
@@ -15,6 +17,8 @@ const RUN: usize = 64 << 10;
 enum Piece {
     Run(Vec<u8>),
     Large(Arc<Vec<u8>>),
+    /// The content of a string of bytes, without its length.
+    Content(Arc<(Prefix, Vec<u8>)>),
     /// Bytes with descriptors attached to the first.
     Carrying(Vec<u8>, Descriptors),
 }
@@ -24,6 +28,7 @@ impl Piece {
         match self {
             Piece::Run(bytes) => bytes,
             Piece::Large(bytes) => bytes,
+            Piece::Content(content) => &content.1,
             Piece::Carrying(bytes, _) => bytes,
         }
     }
@@ -65,7 +70,11 @@ impl Outbox {
             Bytes::Long(bytes) if bytes.len() >= LARGE => {
                 self.pieces.push_back(Piece::Large(Arc::clone(bytes)));
             }
-            _ => self.push(body.as_slice()),
+            Bytes::Content(content) => {
+                self.push(content.0.as_ref());
+                self.pieces.push_back(Piece::Content(Arc::clone(content)));
+            }
+            Bytes::Short(..) | Bytes::Long(_) => self.push(body.parts().1),
         }
     }
 
@@ -145,7 +154,10 @@ mod tests {
             if i % 20 == 0 {
                 let body = Bytes::from(vec![!(i as u8); LARGE + i as usize * 5000]);
                 outbox.push_body(&body);
-                wanted.extend_from_slice(body.as_slice());
+                wanted.extend_from_slice(body.parts().1);
+                outbox.push_body(&Bytes::content(wanted[..LARGE].to_vec()));
+                let content = Bytes::content(wanted[..LARGE].to_vec()).into_vec();
+                wanted.extend_from_slice(&content);
             }
         }
         let mut got = Vec::new();

@@ -64,6 +64,8 @@ impl Answers {
 /// What an answer has beside its frame.
 #[derive(Clone, Copy)]
 pub(super) struct Follow<'a> {
+    /// Bytes that belong to its body.
+    pub(super) content: &'a [u8],
     pub(super) descriptors: &'a [Arc<OwnedFd>],
     /// More answers follow very soon: the supervisor can see this one, and is woken for the last.
     pub(super) more: bool,
@@ -114,7 +116,11 @@ impl Sender {
         if !with.descriptors.is_empty() {
             out.send_descriptors(with.descriptors)?;
         }
-        out.send(frame, with.more)
+        if with.content.is_empty() {
+            return out.send(frame, with.more);
+        }
+        out.send(frame, true)?;
+        out.send(with.content, with.more)
     }
 
     /// Sends one frame from its parts.

@@ -241,11 +241,12 @@ impl Stages for Progress<'_> {
         self.me.cells.set_stage(Stage::Encoding);
     }
 
-    fn encoded(&mut self, frame: &mut Vec<u8>, descriptors: &[Arc<OwnedFd>]) {
-        let size = (frame.len() - HEADER_LEN) as u64;
+    fn encoded(&mut self, frame: &mut Vec<u8>, content: &[u8], descriptors: &[Arc<OwnedFd>]) {
+        let size = (frame.len() - HEADER_LEN + content.len()) as u64;
         let fits = size <= self.me.max_message;
         self.value = Some(if fits {
             let follow = Follow {
+                content,
                 descriptors,
                 more: self.more_follow,
             };
@@ -256,9 +257,9 @@ impl Stages for Progress<'_> {
     }
 }
 
-/// Sends the answer whose body `frame` holds behind room for a header. From then on no task runs here.
+/// Sends the answer whose body `frame` holds behind room for a header, up to the content that follows. From then on no task runs here.
 fn send(me: &Identity, kind: Kind, call: Header, frame: &mut [u8], with: Follow<'_>) -> io::Result<()> {
-    let len = (frame.len() - HEADER_LEN) as u32;
+    let len = (frame.len() - HEADER_LEN + with.content.len()) as u32;
     frame[..HEADER_LEN].copy_from_slice(&Header::task(kind, len, call.cell, call.task).encode());
     me.cells.set_stage(Stage::Sending);
     me.sender.send_answer(frame, with)?;
@@ -325,6 +326,7 @@ impl Answer {
         self.frame.truncate(HEADER_LEN);
         codec::encode(&*failure, &mut self.frame).map_err(io::Error::other)?;
         let with = Follow {
+            content: &[],
             descriptors: &[],
             more: more_follow,
         };
