@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::history::History;
+
 /// A panic inside a task, as the worker saw it.
 #[derive(Clone, Debug)]
 pub struct Panic {
@@ -14,6 +16,7 @@ pub struct Panic {
     pub backtrace: Option<String>,
     /// The name of the thread that panicked.
     pub thread: String,
+    pub(crate) history: Option<Box<History>>,
 }
 
 impl fmt::Display for Panic {
@@ -113,6 +116,7 @@ pub struct Autopsy {
     pub last_progress: Option<(f64, String)>,
     /// One line: what happened and the likely cause.
     pub verdict: String,
+    pub(crate) history: Option<Box<History>>,
 }
 
 impl fmt::Display for Autopsy {

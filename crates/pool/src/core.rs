@@ -9,10 +9,13 @@
 //! - only a worker that is ready is sent anything;
 //! - a death ends at most the one task that was running; what was sent and had not started is queued again at
 //!   the front, its attempts uncharged;
+//! - while tasks have priorities, what may start next anywhere has the highest one of all that has not started;
 //! - the pool's state only moves right: running, draining, stopping, closed.
 
 mod deaths;
 mod dispatch;
+mod queue;
+mod ranks;
 mod retry;
 mod tasks;
 #[cfg(test)]
@@ -20,15 +23,18 @@ mod tests;
 mod timers;
 mod workers;
 
-use std::collections::{BinaryHeap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::time::{Duration, Instant};
 
 pub(crate) use deaths::Departure;
 use dispatch::Rotation;
 pub(crate) use dispatch::{Load, Placement};
+use queue::Delayed;
+pub(crate) use queue::after;
 pub use retry::{Cause, Retry};
+use tasks::Task;
 pub(crate) use tasks::{Answer, Key, Policy, ResultKind};
-use tasks::{Delayed, Task};
 pub(crate) use workers::Standing;
 use workers::Worker;
 
@@ -75,6 +81,8 @@ pub(crate) enum Action {
     Kill { worker: usize },
     /// Set the running task's stop request.
     AskToStop { worker: usize, id: u64 },
+    /// The task's attempt has ended thus, and another one follows.
+    Again { key: Key, ending: Ending },
     /// The task has ended without an answer; give its key back with `release`.
     Complete { key: Key, ending: Ending },
     /// Nothing more will be accepted, for this reason.
@@ -92,9 +100,11 @@ pub(crate) enum Ending {
     TimedOut(Ran),
     /// With its worker, which was ended on request.
     Killed(Ran),
-    /// It never started.
+    /// It never started, or never again.
     Cancelled,
-    /// It never started, and the pool is broken.
+    /// It did not start in time.
+    Expired,
+    /// It never started, or never again, and the pool is broken.
     Broken(String),
 }
 
@@ -140,15 +150,23 @@ pub(crate) struct Core {
     live: usize,
     /// Keys with the ticket of their entry; entries of tasks that have gone elsewhere are passed over.
     queue: VecDeque<(Key, u32)>,
+    /// Those that wait and have a priority, in their order.
+    ranked: BTreeMap<(Reverse<i32>, u64), Key>,
+    turns: u64,
+    /// How many tasks wait for a worker, in both.
     queued: usize,
     tickets: u32,
     delayed: BinaryHeap<Delayed>,
     delays: u32,
+    /// By when tasks are to have started, with their ids; entries of tasks that have are passed over.
+    start_by: BinaryHeap<Reverse<(Instant, u64, Key)>>,
     workers: Vec<Worker>,
     /// Where tasks that come one by one go.
     turn: Rotation,
     /// How many tasks under way have a time limit.
     timed: usize,
+    /// How many have a priority.
+    with_priority: usize,
     /// The earliest timer that came up since somebody last meant to sleep.
     new_timer: Option<Instant>,
     crashes: VecDeque<Instant>,
@@ -181,13 +199,17 @@ impl Core {
             free: Vec::new(),
             live: 0,
             queue: VecDeque::new(),
+            ranked: BTreeMap::new(),
+            turns: 0,
             queued: 0,
             tickets: 0,
             delayed: BinaryHeap::new(),
             delays: 0,
+            start_by: BinaryHeap::new(),
             turn: Rotation::new(workers.len()),
             workers,
             timed: 0,
+            with_priority: 0,
             new_timer: None,
             crashes: VecDeque::new(),
             failed_starts: 0,

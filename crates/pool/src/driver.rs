@@ -231,6 +231,10 @@ impl Driver {
             // In the middle of a flood a worker that has enough to do learns of more a row at a time: to wake it for
             // each task would cost more than the task. Should the flood end here, the next turn tells it.
             later = alone && load == Load::Little && self.in_a_row > ROW;
+        } else if self.core.has_priorities() {
+            // Only a turn's end knows whether it goes before others.
+            self.now = Instant::now();
+            self.settle(self.now);
         }
         Some(self.finish_submitting(alone, later))
     }

@@ -86,7 +86,8 @@ impl<R> TaskFuture<R> {
     }
 
     /// Takes a task back that has not started. True: it had not started and never will (also when it had been
-    /// cancelled before). False: it is running or done, and nothing changed.
+    /// cancelled before). False: it is running or done, and nothing changed. A task that waits for another attempt has
+    /// started: it is not tried again, ends as its last attempt did, and the answer is false.
     pub fn cancel(&self) -> bool {
         Slot::cancel(&self.slot)
     }

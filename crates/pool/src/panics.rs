@@ -75,6 +75,7 @@ fn report(payload: Box<dyn Any + Send>) -> Box<Panic> {
             .map_or_else(|| "unknown place".to_owned(), |s| s.location.clone()),
         backtrace: seen.and_then(|s| s.backtrace),
         thread: std::thread::current().name().unwrap_or("unnamed").to_owned(),
+        history: None,
     })
 }
 

@@ -59,6 +59,8 @@ pub struct ProcessPool {
     workers: usize,
     task_timeout: Option<Duration>,
     retry: Option<Retry>,
+    /// So that the pauses before retries differ from those of other pools and programs.
+    salt: u64,
     /// A map's inputs may travel several at a time: nothing is said that is to hold for each.
     batches: bool,
 }
@@ -132,31 +134,26 @@ impl ProcessPool {
     }
 
     fn policy(&self, options: &mut TaskOptions) -> Option<Box<Policy>> {
-        let (timeout, retry) = match options.given() {
-            Some(options) => (options.timeout.take(), options.retry.take()),
-            None => (None, None),
-        };
-        let timeout = timeout.or(self.task_timeout).filter(|t| !t.is_zero());
-        let retry = retry.or_else(|| self.retry.clone());
-        (timeout.is_some() || retry.is_some()).then(|| {
+        if let Some(options) = options.given() {
+            return options.policy(self.task_timeout, self.retry.as_ref(), self.salt);
+        }
+        let timeout = self.task_timeout.filter(|t| !t.is_zero());
+        (timeout.is_some() || self.retry.is_some()).then(|| {
             Box::new(Policy {
                 timeout,
-                retry,
-                divisible: false,
+                retry: self.retry.clone(),
+                salt: self.salt,
+                ..Policy::default()
             })
         })
     }
 
     fn push_batch(&self, slot: &SlotRef, size: usize) {
-        let policy = Policy {
-            divisible: true,
-            ..Policy::default()
-        };
         let task = NewTask {
             slot: SlotRef::clone(slot),
             argument: Bytes::copy(&[]),
             size,
-            policy: Some(Box::new(policy)),
+            policy: Some(Box::new(Policy::divisible())),
         };
         if let Pushed::Refused(refusal) = self.shared.push_task(true, task) {
             slot.fail(refusal.error());
@@ -178,7 +175,11 @@ thread_local! {
 }
 
 /// Encodes an argument on the caller's thread; a `Serialize` that panics is an error of that task only.
-fn encode<A: Payload>(arg: &A, limit: u64, descriptors: &mut Descriptors) -> Result<Bytes, TaskError> {
+pub(crate) fn encode<A: Payload>(
+    arg: &A,
+    limit: u64,
+    descriptors: &mut Descriptors,
+) -> Result<Bytes, TaskError> {
     let short = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         Bytes::written(|room| codec::encode_short(arg, room))
     }));

@@ -19,6 +19,8 @@ mod limits;
 mod map;
 mod messages;
 mod nesting;
+mod options;
+mod priority;
 mod retry;
 mod rings;
 mod shared_bytes;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::tasks::{Delayed, End};
+use super::queue::{Delayed, End};
 use super::workers::{Life, RESPONSE, Why, Worker};
 use super::{Action, Core, Recall, State};
 
@@ -15,6 +15,7 @@ impl Core {
     /// Somebody sleeps until then.
     pub(crate) fn arm(&mut self) -> Option<Instant> {
         self.new_timer = None;
+        self.skip_started();
         self.next_timer()
     }
 
@@ -32,7 +33,9 @@ impl Core {
             }
             Life::Ending { kill_at, .. } => kill_at,
         });
-        workers.chain(self.delayed.peek().map(|d| d.at)).min()
+        let delayed = self.delayed.peek().map(|d| d.at);
+        let start_by = self.start_by.peek().map(|entry| entry.0.0);
+        workers.chain(delayed).chain(start_by).min()
     }
 
     /// Does what is due.
@@ -44,6 +47,7 @@ impl Core {
                 self.enqueue(key, End::Back);
             }
         }
+        self.expire(now, recall);
         for index in 0..self.workers.len() {
             self.check_response(now, index, recall);
             let worker = &self.workers[index];

@@ -11,8 +11,9 @@ use pexec_proto::{Context, FunctionRef, HEADER_LEN, Header, Kind};
 use super::outbox::Outbox;
 use super::{Driver, Source, batches};
 use crate::core::{Action, Ending, Key};
-use crate::error::TaskError;
+use crate::error::{Deadline, TaskError};
 use crate::future::bytes::Bytes;
+use crate::future::slot::SlotRef;
 
 impl Driver {
     /// Carries out everything that is decided by now.
@@ -59,6 +60,11 @@ impl Driver {
                     link.cells.ask_to_stop(id);
                     // A full pipe already says that there is something to look at.
                     let _ = nix::unistd::write(&link.lifeline, &[1]);
+                }
+            }
+            Action::Again { key, ending } => {
+                if let Some(task) = &self.tasks[key as usize] {
+                    task.keep_attempt(self.error_of(task, key, ending));
                 }
             }
             Action::Complete { key, ending } => self.complete(key, ending, left_queue),
@@ -167,26 +173,31 @@ impl Driver {
         }
     }
 
+    /// How the attempt of a task ended that gave no answer.
+    fn error_of(&self, task: &SlotRef, key: Key, ending: Ending) -> TaskError {
+        match ending {
+            Ending::Cancelled => TaskError::Cancelled,
+            Ending::Expired => TaskError::Expired(Deadline::Queue),
+            Ending::Broken(reason) => TaskError::PoolBroken(reason),
+            Ending::Crashed(ran) => TaskError::Crashed(self.autopsy(task, ran)),
+            Ending::TimedOut(ran) => {
+                let mut autopsy = self.autopsy(task, ran);
+                let limit = self.core.timeout(key).unwrap_or(ran.ran_for);
+                autopsy.verdict = format!("it ran longer than its timeout of {limit:?}");
+                TaskError::TimedOut(autopsy)
+            }
+            Ending::Killed(ran) => {
+                let mut autopsy = self.autopsy(task, ran);
+                autopsy.verdict = "it was ended on request".to_owned();
+                TaskError::Killed(autopsy)
+            }
+        }
+    }
+
     fn complete(&mut self, key: Key, ending: Ending, left_queue: &mut usize) {
-        let limit = self.core.timeout(key);
         if let Some(task) = self.tasks[key as usize].take() {
             *left_queue += usize::from(task.waiting.swap(false, Ordering::Relaxed));
-            let error = match ending {
-                Ending::Cancelled => TaskError::Cancelled,
-                Ending::Broken(reason) => TaskError::PoolBroken(reason),
-                Ending::Crashed(ran) => TaskError::Crashed(self.autopsy(&task, ran)),
-                Ending::TimedOut(ran) => {
-                    let mut autopsy = self.autopsy(&task, ran);
-                    let limit = limit.unwrap_or(ran.ran_for);
-                    autopsy.verdict = format!("it ran longer than its timeout of {limit:?}");
-                    TaskError::TimedOut(autopsy)
-                }
-                Ending::Killed(ran) => {
-                    let mut autopsy = self.autopsy(&task, ran);
-                    autopsy.verdict = "it was ended on request".to_owned();
-                    TaskError::Killed(autopsy)
-                }
-            };
+            let error = self.error_of(&task, key, ending);
             tracing::debug!(task = task.id().0, %error, "outcome");
             if task.batch().is_some() {
                 return self.end_item(key, task, &error);

@@ -81,11 +81,8 @@ impl Driver {
             slot.tell_of_rest(&next, batch.kept().0);
             batch.go_on_in(SlotRef::clone(&next));
         }
-        let policy = Policy {
-            divisible: true,
-            ..Policy::default()
-        };
-        match self.core.submit_rest(next.id().0, 0, Some(Box::new(policy))) {
+        let policy = Some(Box::new(Policy::divisible()));
+        match self.core.submit_rest(next.id().0, 0, policy) {
             Some(key) => {
                 self.keep(key, next);
                 self.divided = true;
@@ -210,7 +207,7 @@ pub(super) fn complete(
             core.release(key);
             true
         }
-        Answer::Again => true,
+        Answer::Again(_) => true,
         Answer::Violation => false,
     }
 }

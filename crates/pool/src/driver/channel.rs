@@ -527,7 +527,12 @@ impl Reader<'_> {
                 self.core.release(key);
                 Ok(())
             }
-            Answer::Again => Ok(()),
+            Answer::Again(key) => {
+                if let (Some(task), Err(error)) = (&self.tasks[key as usize], end(self.max_message)) {
+                    task.keep_attempt(*error);
+                }
+                Ok(())
+            }
             Answer::Violation => Err(Fault(format!(
                 "it answered for task {}, which it does not have",
                 header.task
@@ -543,6 +548,7 @@ fn task_error(failure: WorkerFailure, limit: u64) -> TaskError {
             location: p.location,
             backtrace: p.backtrace,
             thread: p.thread,
+            history: None,
         }),
         WorkerFailure::Encode(why) => TaskError::Encode(format!("result {why}")),
         WorkerFailure::Decode(why) => TaskError::Decode(format!("argument {why}")),

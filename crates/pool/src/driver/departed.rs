@@ -108,6 +108,7 @@ impl Driver {
             output_tail: remains.tail,
             last_progress: task.progress(),
             verdict,
+            history: None,
         }
     }
 }

@@ -122,6 +122,8 @@ impl Body {
 struct Attendance {
     waiters: Vec<Waiter>,
     progress: Option<(f64, String)>,
+    /// How its attempts so far have ended.
+    attempts: Vec<TaskError>,
 }
 
 struct State {
@@ -327,6 +329,13 @@ impl Slot {
             .compare_exchange(QUEUED, RUNNING, Ordering::Relaxed, Ordering::Relaxed);
     }
 
+    /// It waits for another attempt.
+    pub(crate) fn set_waiting(&self) {
+        let _ = self
+            .stage
+            .compare_exchange(RUNNING, QUEUED, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
     pub(crate) fn is_running(&self) -> bool {
         match self.stage.load(Ordering::Relaxed) {
             QUEUED => self.control.is_running(self) && !self.is_done(),
@@ -346,7 +355,7 @@ impl Slot {
             Ok(Value::Carried(carried)) => Body::Carried(carried),
             Ok(Value::Local(value)) => Body::Local(value),
             Ok(Value::Batch) => Body::Empty,
-            Err(error) => Body::Failed(error),
+            Err(error) => Body::Failed(self.with_attempts(error)),
         };
         let (waiters, argument) = {
             let mut state = self.lock();
@@ -361,6 +370,24 @@ impl Slot {
         drop(argument);
         for_each_waiter(self, waiters);
         true
+    }
+
+    /// An attempt has ended thus, and another one follows.
+    pub(crate) fn keep_attempt(&self, error: TaskError) {
+        self.lock().attend().attempts.push(error);
+    }
+
+    /// The error of a task with what came before it.
+    fn with_attempts(&self, error: Box<TaskError>) -> Box<TaskError> {
+        let attempts = self
+            .lock()
+            .attendance
+            .as_mut()
+            .map(|a| std::mem::take(&mut a.attempts));
+        match attempts.filter(|attempts| !attempts.is_empty()) {
+            Some(attempts) => Box::new(error.after(attempts)),
+            None => error,
+        }
     }
 
     /// It has this error as its outcome, or each of its items that has none.

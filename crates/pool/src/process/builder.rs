@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -148,7 +149,9 @@ impl ProcessPoolBuilder {
         self
     }
 
-    /// More than `n` crashed workers within `per` break the pool; workers that were ended on purpose do not count.
+    /// More than `n` crashed workers within `per` break the pool; workers that were ended on purpose do not count. Of a
+    /// task that crashes one worker after the other the first counts: it has a limit of its own,
+    /// [`Retry::crash_limit`].
     /// Default: crashes that a task is charged with never break it; three failed starts in a row, or a hundred
     /// workers in a row that died without a task, do.
     pub fn restart_limit(mut self, n: usize, per: Duration) -> Self {
@@ -263,6 +266,7 @@ impl ProcessPoolBuilder {
                 && max_message >= LEAST_MESSAGE,
             task_timeout: self.task_timeout,
             retry: self.retry,
+            salt: RandomState::new().build_hasher().finish(),
         };
         match started.recv() {
             Ok(Ok(())) => Ok(pool),

@@ -1,9 +1,11 @@
 //! The core does no I/O, reads no clock and starts nothing: its sources import nothing that could.
 
-const SOURCES: [(&str, &str); 7] = [
+const SOURCES: [(&str, &str); 9] = [
     ("core.rs", include_str!("../../core.rs")),
     ("deaths.rs", include_str!("../deaths.rs")),
     ("dispatch.rs", include_str!("../dispatch.rs")),
+    ("queue.rs", include_str!("../queue.rs")),
+    ("ranks.rs", include_str!("../ranks.rs")),
     ("retry.rs", include_str!("../retry.rs")),
     ("tasks.rs", include_str!("../tasks.rs")),
     ("timers.rs", include_str!("../timers.rs")),
@@ -35,6 +37,7 @@ fn the_core_imports_only_the_protocol_std_and_itself() {
                 "super::",
                 "deaths::",
                 "dispatch::",
+                "queue::",
                 "retry::",
                 "tasks::",
                 "workers::",

@@ -67,16 +67,21 @@ pub(super) fn ms(n: u64) -> Duration {
 pub(super) fn with_timeout(timeout: Duration) -> Policy {
     Policy {
         timeout: Some(timeout),
-        retry: None,
-        divisible: false,
+        ..Policy::default()
     }
 }
 
 pub(super) fn with_retry(retry: Retry) -> Policy {
     Policy {
-        timeout: None,
         retry: Some(retry),
-        divisible: false,
+        ..Policy::default()
+    }
+}
+
+pub(super) fn with_priority(priority: i32) -> Policy {
+    Policy {
+        priority,
+        ..Policy::default()
     }
 }
 
@@ -236,6 +241,14 @@ impl Rig {
 pub(super) fn ending(actions: &[Action], key: Key) -> Option<&Ending> {
     actions.iter().find_map(|action| match action {
         Action::Complete { key: other, ending } if *other == key => Some(ending),
+        _ => None,
+    })
+}
+
+/// How an attempt of the task ended that another one follows, if one did.
+pub(super) fn again(actions: &[Action], key: Key) -> Option<&Ending> {
+    actions.iter().find_map(|action| match action {
+        Action::Again { key: other, ending } if *other == key => Some(ending),
         _ => None,
     })
 }
