@@ -34,6 +34,10 @@ impl Rotation {
         self.idle[worker / 64] |= 1 << (worker % 64);
     }
 
+    fn may_have_idle(&self) -> bool {
+        self.idle.iter().any(|&bits| bits != 0)
+    }
+
     fn next(&mut self, workers: &[Worker]) -> Option<usize> {
         let takes = |w: &Worker| w.life == Life::Ready && w.room() > 0;
         if takes(&workers[self.last]) && workers[self.last].is_quick() {
@@ -113,6 +117,11 @@ impl Core {
         let Some((cell, _)) = self.assign(worker, key) else {
             return Placement::Queued;
         };
+        // Quick as it was, it may be at a long task now; whoever sleeps is to wake and give this one to somebody else.
+        if self.workers[worker].live_sent == 2 && self.turn.may_have_idle() {
+            let at = self.workers[worker].spares_from();
+            self.note_timer(at);
+        }
         Placement::Sent { worker, cell, load }
     }
 
