@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::hint::black_box;
 use std::time::Instant;
 
+use pexec::sync::SharedBytes;
 use pexec::{Executor, ProcessPool, TaskFuture};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -41,6 +42,18 @@ impl Payload for Vec<u8> {
     }
 }
 
+impl Payload for SharedBytes {
+    const NAME: &'static str = "SharedBytes";
+
+    fn new(n: usize) -> SharedBytes {
+        SharedBytes::build(n, |bytes| bytes.fill(BYTE))
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self
+    }
+}
+
 impl Payload for ByteBuf {
     const NAME: &'static str = "ByteBuf";
 
@@ -53,9 +66,10 @@ impl Payload for ByteBuf {
     }
 }
 
-/// Length and ends in one number.
+/// Length and a byte of each page in one number: whatever came has to be there.
 fn measure_of(bytes: &[u8]) -> u64 {
-    bytes.len() as u64 + u64::from(bytes[0]) + u64::from(bytes[bytes.len() - 1])
+    let ends = bytes.iter().step_by(4096).chain(bytes.last());
+    bytes.len() as u64 + ends.map(|&byte| u64::from(byte)).sum::<u64>()
 }
 
 fn take<P: Payload>(payload: P) -> u64 {
@@ -140,6 +154,8 @@ pub(crate) fn run(records: &mut Records, size: Size) {
         memcpy(records, load);
         both_ways::<Vec<u8>>(records, &pool, load);
         both_ways::<ByteBuf>(records, &pool, load);
+        both_ways::<SharedBytes>(records, &pool, load);
+        made_anew(records, &pool, load);
     }
 }
 
@@ -175,6 +191,23 @@ pub(crate) fn both_ways<P: Payload>(records: &mut Records, pool: &ProcessPool, l
     let rate = load.run(
         || pool.submit(give::<P>, load.n as u64),
         |p| assert_eq!(measure_of(p.bytes()), wanted),
+    );
+    records.put(&peer, "from_worker_GBps", rate);
+}
+
+/// The same with memory that is made, filled and freed for each task, on either side.
+fn made_anew(records: &mut Records, pool: &ProcessPool, load: Load) {
+    let peer = format!("pexec SharedBytes, made anew {}", load.name());
+    let bytes = vec![BYTE; load.n];
+    let wanted = measure_of(&bytes);
+    let rate = load.run(
+        || pool.submit(take::<SharedBytes>, SharedBytes::copy_from(&bytes)),
+        |r| assert_eq!(r, wanted),
+    );
+    records.put(&peer, "to_worker_GBps", rate);
+    let rate = load.run(
+        || pool.submit(SharedBytes::new, load.n),
+        |p| assert_eq!(measure_of(&p), wanted),
     );
     records.put(&peer, "from_worker_GBps", rate);
 }

@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 /// How many different descriptors one message can carry. The kernel's bound for one send is 253
-/// (`SCM_MAX_FD`); a channel may want a few for itself.
+/// ([`MAX_RIGHTS`](crate::socket::MAX_RIGHTS)); a channel may want a few for itself.
 pub const MAX_DESCRIPTORS: usize = 250;
 
 thread_local! {
@@ -83,8 +83,9 @@ fn forget(start: u32) {
     let _ = DESCRIPTORS.try_with(|all| all.borrow_mut().truncate(start as usize));
 }
 
-/// Runs `encode` and gives, beside its result, the descriptors that the handles in the value gave, in the order of
-/// their indices. They stay open as long as the list does, so a message that may be sent again keeps the list.
+/// Runs `encode` and puts the descriptors that the handles in the value gave into `into`, in the order of their
+/// indices. They stay open as long as the list does, so a message that may be sent again keeps the list. Without
+/// handles the list is as it was.
 ///
 /// The same `Arc` put twice is listed once. No handle, no allocation.
 ///
@@ -93,22 +94,21 @@ fn forget(start: u32) {
 /// use pexec_ipc::carry;
 ///
 /// let file = Arc::new(std::fs::File::open("/dev/null")?.into());
-/// let (index, fds) = carry::collect(|| carry::put(&file));
-/// assert_eq!((index?, fds.len()), (0, 1));
+/// let mut fds = Vec::new();
+/// let index = carry::collect(&mut fds, || carry::put(&file))?;
+/// assert_eq!((index, fds.len()), (0, 1));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[inline]
-pub fn collect<T>(encode: impl FnOnce() -> T) -> (T, Vec<Arc<OwnedFd>>) {
+pub fn collect<T>(into: &mut Vec<Arc<OwnedFd>>, encode: impl FnOnce() -> T) -> T {
     let inner = Inner::enter(Kind::Collecting);
     let value = encode();
     let frame = FRAME.get();
-    let gathered = if frame.count > 0 {
-        gather(frame)
-    } else {
-        Vec::new()
-    };
+    if frame.count > 0 {
+        *into = gather(frame);
+    }
     drop(inner);
-    (value, gathered)
+    value
 }
 
 #[cold]
@@ -117,20 +117,21 @@ fn gather(frame: Frame) -> Vec<Arc<OwnedFd>> {
     DESCRIPTORS.with_borrow_mut(|all| all.split_off(frame.start as usize))
 }
 
-/// Runs `decode` while the handles in the value can take these descriptors by their place in the list. Those that
-/// none took are closed at the end.
+/// Runs `decode` while the handles in the value can take these descriptors by their place in the list, which is empty
+/// then. Those that none took are closed at the end.
 ///
 /// ```
+/// use std::sync::Arc;
 /// use pexec_ipc::carry;
 ///
-/// let came_along = vec![std::fs::File::open("/dev/null")?.into()];
-/// let file = carry::provide(came_along, || carry::take(0))?;
+/// let mut came_along = vec![Arc::new(std::fs::File::open("/dev/null")?.into())];
+/// let file = carry::provide(&mut came_along, || carry::take(0))?;
 /// assert!(carry::take(0).is_err(), "the call is over");
 /// # drop(file);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[inline]
-pub fn provide<T>(descriptors: Vec<OwnedFd>, decode: impl FnOnce() -> T) -> T {
+pub fn provide<T>(descriptors: &mut Vec<Arc<OwnedFd>>, decode: impl FnOnce() -> T) -> T {
     let _inner = Inner::enter(Kind::Providing);
     if !descriptors.is_empty() {
         lay_out(descriptors);
@@ -139,10 +140,10 @@ pub fn provide<T>(descriptors: Vec<OwnedFd>, decode: impl FnOnce() -> T) -> T {
 }
 
 #[cold]
-fn lay_out(descriptors: Vec<OwnedFd>) {
+fn lay_out(descriptors: &mut Vec<Arc<OwnedFd>>) {
     let frame = FRAME.get();
     let count = descriptors.len().try_into().unwrap_or(u16::MAX);
-    let descriptors = descriptors.into_iter().take(count.into()).map(Arc::new);
+    let descriptors = std::mem::take(descriptors).into_iter().take(count.into());
     // On a thread that is ending there is no such list any more: then nothing was provided.
     let laid_out = DESCRIPTORS.try_with(|all| all.borrow_mut().extend(descriptors));
     if laid_out.is_ok() {
@@ -261,12 +262,22 @@ impl std::error::Error for CarryError {}
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use std::os::fd::AsRawFd;
+    use super::{CarryError, DESCRIPTORS, FRAME, Kind, MAX_DESCRIPTORS, put, take};
+    use std::os::fd::{AsRawFd, OwnedFd};
     use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Arc;
 
     fn descriptor() -> Arc<OwnedFd> {
         Arc::new(std::fs::File::open("/dev/null").unwrap().into())
+    }
+
+    fn collect<T>(encode: impl FnOnce() -> T) -> (T, Vec<Arc<OwnedFd>>) {
+        let mut fds = Vec::new();
+        (super::collect(&mut fds, encode), fds)
+    }
+
+    fn provide<T>(mut fds: Vec<Arc<OwnedFd>>, decode: impl FnOnce() -> T) -> T {
+        super::provide(&mut fds, decode)
     }
 
     fn is_clean() -> bool {
@@ -298,7 +309,6 @@ mod tests {
     #[test]
     fn what_is_provided_can_be_taken_by_several_and_is_closed_when_nobody_did() {
         let (kept, lost) = (descriptor(), descriptor());
-        let (kept, lost) = (Arc::into_inner(kept).unwrap(), Arc::into_inner(lost).unwrap());
         let number = kept.as_raw_fd();
         let (x, y) = provide(vec![lost, kept], || (take(1).unwrap(), take(1).unwrap()));
         assert!(Arc::ptr_eq(&x, &y));
@@ -315,7 +325,7 @@ mod tests {
         let (wrong, _) = collect(|| take(0).unwrap_err());
         assert_eq!(wrong, CarryError::Outside);
         assert_eq!(provide(Vec::new(), || put(&a)), Err(CarryError::Outside));
-        assert!(collecting().is_err() && providing().is_err());
+        assert!(super::collecting().is_err() && super::providing().is_err());
     }
 
     #[test]
@@ -325,7 +335,7 @@ mod tests {
             assert_eq!(put(&a), Ok(0));
             let (index, inner) = collect(|| put(&b));
             assert_eq!(index, Ok(0));
-            let d = Arc::into_inner(descriptor()).unwrap();
+            let d = descriptor();
             let number = d.as_raw_fd();
             provide(vec![d], || {
                 assert_eq!(take(0).unwrap().as_raw_fd(), number);
@@ -357,9 +367,8 @@ mod tests {
         });
         assert_eq!(fds.len(), 1);
         assert_eq!(Arc::strong_count(&b), 1, "nothing of the unwound message is kept");
-        let given = Arc::into_inner(b).unwrap();
         let unwound = catch_unwind(AssertUnwindSafe(|| {
-            provide(vec![given], || std::panic::resume_unwind(Box::new(())));
+            provide(vec![b], || std::panic::resume_unwind(Box::new(())));
         }));
         assert!(unwound.is_err());
         assert!(is_clean());

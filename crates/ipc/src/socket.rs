@@ -1,12 +1,12 @@
 //! Connected stream sockets: never SIGPIPE, never blocking unless asked, descriptors only where expected.
 
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::libc;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recv, recvmsg, sendmsg,
-    socketpair,
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, recv, sendmsg, socketpair,
 };
 
 /// Two connected ends, both close-on-exec from the start.
@@ -48,21 +48,29 @@ pub fn send(fd: &impl AsRawFd, slices: &[IoSlice<'_>]) -> io::Result<usize> {
     retry(|| sendmsg::<()>(fd.as_raw_fd(), slices, &[], MsgFlags::MSG_NOSIGNAL, None))
 }
 
-/// Sends bytes with descriptors attached to the first of them.
+/// How many descriptors one send can carry (the kernel's `SCM_MAX_FD`).
+pub const MAX_RIGHTS: usize = 253;
+
+/// Sends as much of the slices as fits, with descriptors attached to the first byte.
 ///
 /// # Errors
 ///
-/// As [`send`]; also when the bytes do not fit as a whole.
-pub fn send_with_fds(fd: &impl AsRawFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+/// As [`send`]; nothing was sent then. `ETOOMANYREFS` when too many descriptors of this user are under way.
+pub fn send_with_fds(fd: &impl AsRawFd, slices: &[IoSlice<'_>], fds: &[BorrowedFd<'_>]) -> io::Result<usize> {
     let fds: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
-    let slices = [IoSlice::new(bytes)];
     let rights = [ControlMessage::ScmRights(&fds)];
-    let sent = retry(|| sendmsg::<()>(fd.as_raw_fd(), &slices, &rights, MsgFlags::MSG_NOSIGNAL, None))?;
-    if sent == bytes.len() {
-        Ok(())
-    } else {
-        Err(io::ErrorKind::WriteZero.into())
-    }
+    retry(|| sendmsg::<()>(fd.as_raw_fd(), slices, &rights, MsgFlags::MSG_NOSIGNAL, None))
+}
+
+/// Receives what is there, at most up to the first byte that descriptors are attached to and what was sent with that,
+/// and these, close-on-exec, if there are any; 0 bytes at the end of the stream. Those that this process has no room
+/// for are missing at the end.
+///
+/// # Errors
+///
+/// As [`receive`].
+pub fn receive_with_fds(fd: &impl AsRawFd, bytes: &mut [u8]) -> io::Result<(usize, Option<Vec<OwnedFd>>)> {
+    receive_rights(fd, bytes, MsgFlags::empty())
 }
 
 /// Receives exactly `bytes.len()` bytes in one piece and the descriptors that came with them, close-on-exec.
@@ -70,23 +78,68 @@ pub fn send_with_fds(fd: &impl AsRawFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) ->
 /// # Errors
 ///
 /// `UnexpectedEof` when fewer bytes come.
-pub fn receive_with_fds(fd: &impl AsRawFd, bytes: &mut [u8]) -> io::Result<Vec<OwnedFd>> {
+pub fn receive_exact_with_fds(fd: &impl AsRawFd, bytes: &mut [u8]) -> io::Result<Vec<OwnedFd>> {
     let wanted = bytes.len();
-    let mut space = nix::cmsg_space!([RawFd; 8]);
-    let mut slices = [IoSliceMut::new(bytes)];
-    let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_WAITALL;
-    let message = recvmsg::<()>(fd.as_raw_fd(), &mut slices, Some(&mut space), flags)?;
-    let mut received = Vec::new();
-    for control in message.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(raw) = control {
-            received.extend(raw.into_iter().map(own));
+    match receive_rights(fd, bytes, MsgFlags::MSG_WAITALL)? {
+        (got, fds) if got == wanted => Ok(fds.unwrap_or_default()),
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+/// nix shows no control message where one was cut off, and what the kernel had handed over by then would never be
+/// closed: so this reads them itself.
+#[allow(unsafe_code)]
+fn receive_rights(
+    fd: &impl AsRawFd,
+    bytes: &mut [u8],
+    flags: MsgFlags,
+) -> io::Result<(usize, Option<Vec<OwnedFd>>)> {
+    /// Aligned as headers of control messages have to be.
+    #[repr(C, align(8))]
+    struct Space([u8; SPACE]);
+    // SAFETY: this computes a length from a length.
+    const SPACE: usize = unsafe { libc::CMSG_SPACE((MAX_RIGHTS * size_of::<RawFd>()) as u32) } as usize;
+    // SAFETY: likewise.
+    const BEFORE_DATA: usize = unsafe { libc::CMSG_LEN(0) } as usize;
+    let mut space = Space([0; SPACE]);
+    let mut slice = libc::iovec {
+        iov_base: bytes.as_mut_ptr().cast(),
+        iov_len: bytes.len(),
+    };
+    // SAFETY: all of its fields are numbers and pointers, and zeroes mean that there is none.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut slice;
+    message.msg_iovlen = 1;
+    message.msg_control = space.0.as_mut_ptr().cast();
+    message.msg_controllen = SPACE;
+    let flags = (flags | MsgFlags::MSG_CMSG_CLOEXEC).bits();
+    let got = retry(|| {
+        // SAFETY: the one slice and the space for control messages are writable for their lengths, borrowed by us
+        // alone, and outlive the call. A failed call has changed neither.
+        let got = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) };
+        nix::errno::Errno::result(got).map(|got| got as usize)
+    })?;
+    // Where there is room for none of them, only the flag tells that there were any.
+    let mut fds = (message.msg_flags & libc::MSG_CTRUNC != 0).then(Vec::new);
+    // SAFETY: the kernel has filled in the header and its messages just now; both are where they were.
+    let mut control = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
+    while !control.is_null() {
+        // SAFETY: a header that `CMSG_FIRSTHDR` or `CMSG_NXTHDR` gives lies as a whole in `space`, aligned.
+        let head = unsafe { control.read() };
+        if (head.cmsg_level, head.cmsg_type) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
+            // SAFETY: this computes where the data begins, behind the header.
+            let data = unsafe { libc::CMSG_DATA(control) }.cast::<RawFd>();
+            let count = head.cmsg_len.saturating_sub(BEFORE_DATA) / size_of::<RawFd>();
+            let into = fds.get_or_insert_default();
+            for i in 0..count {
+                // SAFETY: the kernel wrote so many descriptors there, whole ones only, wherever they are aligned.
+                into.push(own(unsafe { data.wrapping_add(i).read_unaligned() }));
+            }
         }
+        // SAFETY: as for the first; it gives none beyond what the kernel has filled.
+        control = unsafe { libc::CMSG_NXTHDR(&raw const message, control) };
     }
-    if message.bytes == wanted {
-        Ok(received)
-    } else {
-        Err(io::ErrorKind::UnexpectedEof.into())
-    }
+    Ok((got, fds))
 }
 
 #[allow(unsafe_code)]
@@ -151,12 +204,29 @@ mod tests {
     fn descriptors_travel_and_are_close_on_exec() {
         let (a, b) = pair().unwrap();
         let file = std::fs::File::open("/dev/null").unwrap();
-        send_with_fds(&a, b"key", &[file.as_fd(), a.as_fd()]).unwrap();
+        let sent = send_with_fds(&a, &[IoSlice::new(b"key")], &[file.as_fd(), a.as_fd()]);
+        assert_eq!(sent.unwrap(), 3);
         let mut bytes = [0; 3];
-        let fds = receive_with_fds(&b, &mut bytes).unwrap();
+        let fds = receive_exact_with_fds(&b, &mut bytes).unwrap();
         assert_eq!((&bytes, fds.len()), (b"key", 2));
         assert!(fds.iter().all(is_close_on_exec));
         assert!(move_high(&fds[0]).unwrap().as_raw_fd() >= 100);
+    }
+
+    #[test]
+    fn each_send_keeps_its_own_descriptors() {
+        let (a, b) = pair().unwrap();
+        let file = std::fs::File::open("/dev/null").unwrap();
+        send(&a, &[IoSlice::new(b"before")]).unwrap();
+        send_with_fds(&a, &[IoSlice::new(b"1")], &[file.as_fd()]).unwrap();
+        send_with_fds(&a, &[IoSlice::new(b"22")], &[file.as_fd(), file.as_fd()]).unwrap();
+        send(&a, &[IoSlice::new(b"after")]).unwrap();
+        let mut seen = Vec::new();
+        while seen.iter().map(|(n, _)| n).sum::<usize>() < 14 {
+            let (bytes, fds) = receive_with_fds(&b, &mut [0; 64]).unwrap();
+            seen.push((bytes, fds.map_or(0, |fds| fds.len())));
+        }
+        assert_eq!(seen, [(7, 1), (2, 2), (5, 0)]);
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use pexec_proto::Limits;
 
+use crate::history::History;
+
 /// A panic inside a task, as the worker saw it.
 #[derive(Clone, Debug)]
 pub struct Panic {
@@ -16,6 +18,7 @@ pub struct Panic {
     pub backtrace: Option<String>,
     /// The name of the thread that panicked.
     pub thread: String,
+    pub(crate) history: Option<Box<History>>,
 }
 
 impl fmt::Display for Panic {
@@ -115,6 +118,7 @@ pub struct Autopsy {
     pub last_progress: Option<(f64, String)>,
     /// One line: what happened and the likely cause.
     pub verdict: String,
+    pub(crate) history: Option<Box<History>>,
 }
 
 impl fmt::Display for Autopsy {

@@ -9,10 +9,13 @@
 //! - only a worker that is ready is sent anything;
 //! - a death ends at most the one task that was running; what was sent and had not started is queued again at
 //!   the front, its attempts uncharged;
+//! - while tasks have priorities, what may start next anywhere has the highest one of all that has not started;
 //! - the pool's state only moves right: running, draining, stopping, closed.
 
 mod deaths;
 mod dispatch;
+mod queue;
+mod ranks;
 mod recycle;
 mod retry;
 mod size;
@@ -22,17 +25,20 @@ mod tests;
 mod timers;
 mod workers;
 
-use std::collections::{BinaryHeap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::time::{Duration, Instant};
 
 pub(crate) use deaths::Departure;
 use dispatch::Rotation;
 pub(crate) use dispatch::{Load, Placement};
+use queue::Delayed;
+pub(crate) use queue::after;
 pub(crate) use recycle::Recycle;
 pub use retry::{Cause, Retry};
 pub(crate) use size::Size;
+use tasks::Task;
 pub(crate) use tasks::{Answer, Key, Policy, ResultKind};
-use tasks::{Delayed, Task};
 pub(crate) use workers::Standing;
 use workers::Worker;
 
@@ -84,6 +90,8 @@ pub(crate) enum Action {
     Kill { worker: usize },
     /// Set the running task's stop request.
     AskToStop { worker: usize, id: u64 },
+    /// The task's attempt has ended thus, and another one follows.
+    Again { key: Key, ending: Ending },
     /// The task has ended without an answer; give its key back with `release`.
     Complete { key: Key, ending: Ending },
     /// Nothing more will be accepted, for this reason.
@@ -103,9 +111,11 @@ pub(crate) enum Ending {
     LimitExceeded(Ran),
     /// With its worker, which was ended on request.
     Killed(Ran),
-    /// It never started.
+    /// It never started, or never again.
     Cancelled,
-    /// It never started, and the pool is broken.
+    /// It did not start in time.
+    Expired,
+    /// It never started, or never again, and the pool is broken.
     Broken(String),
 }
 
@@ -117,7 +127,7 @@ impl Ending {
             | Ending::TimedOut(ran)
             | Ending::LimitExceeded(ran)
             | Ending::Killed(ran) => Some(ran.worker),
-            Ending::Cancelled | Ending::Broken(_) => None,
+            Ending::Cancelled | Ending::Expired | Ending::Broken(_) => None,
         }
     }
 }
@@ -164,10 +174,16 @@ pub(crate) struct Core {
     live: usize,
     /// Keys with the ticket of their entry; entries of tasks that have gone elsewhere are passed over.
     queue: VecDeque<(Key, u32)>,
+    /// Those that wait and have a priority, in their order.
+    ranked: BTreeMap<(Reverse<i32>, u64), Key>,
+    turns: u64,
+    /// How many tasks wait for a worker, in both.
     queued: usize,
     tickets: u32,
     delayed: BinaryHeap<Delayed>,
     delays: u32,
+    /// By when tasks are to have started, with their ids; entries of tasks that have are passed over.
+    start_by: BinaryHeap<Reverse<(Instant, u64, Key)>>,
     workers: Vec<Worker>,
     /// How many of them are to be there.
     size: Size,
@@ -182,6 +198,8 @@ pub(crate) struct Core {
     turn: Rotation,
     /// How many tasks under way have a time limit.
     timed: usize,
+    /// How many have a priority.
+    with_priority: usize,
     /// The earliest timer that came up since somebody last meant to sleep.
     new_timer: Option<Instant>,
     crashes: VecDeque<Instant>,
@@ -217,10 +235,13 @@ impl Core {
             free: Vec::new(),
             live: 0,
             queue: VecDeque::new(),
+            ranked: BTreeMap::new(),
+            turns: 0,
             queued: 0,
             tickets: 0,
             delayed: BinaryHeap::new(),
             delays: 0,
+            start_by: BinaryHeap::new(),
             turn: Rotation::new(workers.len()),
             workers,
             size,
@@ -229,6 +250,7 @@ impl Core {
             weigh_at: None,
             weighed_at: None,
             timed: 0,
+            with_priority: 0,
             new_timer: None,
             crashes: VecDeque::new(),
             failed_starts: 0,

@@ -38,7 +38,7 @@ use pexec_proto::FunctionRef;
 use crate::core::{Action, Config, Core, Key, Load, Placement, Recall};
 use crate::error::TaskError;
 use crate::function::Descriptor;
-use crate::future::slot::Slot;
+use crate::future::slot::SlotRef;
 use crate::process::info::{PoolStats, WorkerInfo, WorkerState, resident_bytes};
 use crate::process::shared::{Command, NewTask, Placed, Pushes, Shared};
 use link::Link;
@@ -79,7 +79,7 @@ pub(crate) struct Driver {
     launch: Launch,
     links: Links,
     /// The tasks that have not ended, by key.
-    tasks: Vec<Option<Arc<Slot>>>,
+    tasks: Vec<Option<SlotRef>>,
     generations: Vec<u64>,
     remains: Vec<Option<departed::Remains>>,
     actions: Vec<Action>,
@@ -254,6 +254,10 @@ impl Driver {
             // In the middle of a flood a worker that has enough to do learns of more a row at a time: to wake it for
             // each task would cost more than the task. Should the flood end here, the next turn tells it.
             later = alone && load == Load::Little && self.in_a_row > ROW;
+        } else if self.core.has_priorities() {
+            // Only a turn's end knows whether it goes before others.
+            self.now = Instant::now();
+            self.settle(self.now);
         }
         Some(self.finish_submitting(alone, later))
     }
@@ -457,7 +461,7 @@ impl Driver {
     }
 
     /// Gives the task back when nothing is accepted any more.
-    fn submit(&mut self, task: NewTask) -> Result<(), Arc<Slot>> {
+    fn submit(&mut self, task: NewTask) -> Result<(), SlotRef> {
         let NewTask {
             slot, size, policy, ..
         } = task;
@@ -469,7 +473,7 @@ impl Driver {
         Ok(())
     }
 
-    fn keep(&mut self, key: Key, slot: Arc<Slot>) {
+    fn keep(&mut self, key: Key, slot: SlotRef) {
         slot.key.store(key, Ordering::Relaxed);
         let index = key as usize;
         if index == self.tasks.len() {
@@ -480,10 +484,10 @@ impl Driver {
     }
 
     /// The key of a task that has not ended.
-    fn key_of(&self, slot: &Arc<Slot>) -> Option<Key> {
+    fn key_of(&self, slot: &SlotRef) -> Option<Key> {
         let key = slot.key.load(Ordering::Relaxed);
         let task = self.tasks.get(key as usize)?.as_ref()?;
-        Arc::ptr_eq(task, slot).then_some(key)
+        SlotRef::ptr_eq(task, slot).then_some(key)
     }
 
     fn workers(&self) -> Vec<WorkerInfo> {

@@ -27,7 +27,8 @@ pub enum TaskError {
     LimitExceeded(Autopsy),
     /// [`TaskFuture::kill`](crate::TaskFuture::kill) or `terminate` ended the running task.
     Killed(Autopsy),
-    /// The task was cancelled before it started.
+    /// The task was cancelled before it started. One that is cancelled between two attempts ends as its last attempt
+    /// did.
     Cancelled,
     /// A deadline passed before the task started, or before its result was needed.
     Expired(Deadline),
@@ -200,27 +201,28 @@ impl TaskError {
 impl fmt::Display for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            TaskError::Panicked(p) => write!(f, "task panicked: {p}"),
-            TaskError::Crashed(a) => write!(f, "{a}"),
-            TaskError::TimedOut(a) => write!(f, "timed out: {a}"),
-            TaskError::LimitExceeded(a) => write!(f, "resource limit exceeded: {a}"),
-            TaskError::Killed(a) => write!(f, "killed on request: {a}"),
-            TaskError::Cancelled => f.write_str("cancelled before it started"),
-            TaskError::Expired(Deadline::Queue) => f.write_str("waited in the queue past its deadline"),
-            TaskError::Expired(Deadline::Call) => f.write_str("the deadline of the call passed"),
-            TaskError::Encode(why) => write!(f, "cannot serialise the {why}"),
-            TaskError::Decode(why) => write!(f, "cannot deserialise the {why}"),
+            TaskError::Panicked(p) => write!(f, "task panicked: {p}")?,
+            TaskError::Crashed(a) => write!(f, "{a}")?,
+            TaskError::TimedOut(a) => write!(f, "timed out: {a}")?,
+            TaskError::LimitExceeded(a) => write!(f, "resource limit exceeded: {a}")?,
+            TaskError::Killed(a) => write!(f, "killed on request: {a}")?,
+            TaskError::Cancelled => f.write_str("cancelled before it started")?,
+            TaskError::Expired(Deadline::Queue) => f.write_str("waited in the queue past its deadline")?,
+            TaskError::Expired(Deadline::Call) => f.write_str("the deadline of the call passed")?,
+            TaskError::Encode(why) => write!(f, "cannot serialise the {why}")?,
+            TaskError::Decode(why) => write!(f, "cannot deserialise the {why}")?,
             TaskError::TooLarge { size, limit } => write!(
                 f,
                 "the {} of {size} bytes is larger than the pool's max_message of {limit} bytes; raise max_message or send less",
                 if size % 2 == 1 { "result" } else { "argument" }
-            ),
+            )?,
             TaskError::PoolClosed => {
-                f.write_str("the pool was shut down; nothing more can be submitted to it")
+                f.write_str("the pool was shut down; nothing more can be submitted to it")?;
             }
-            TaskError::PoolBroken(why) => write!(f, "the pool is broken: {why}"),
-            TaskError::Remote(why) => write!(f, "remote engine: {why}"),
+            TaskError::PoolBroken(why) => write!(f, "the pool is broken: {why}")?,
+            TaskError::Remote(why) => write!(f, "remote engine: {why}")?,
         }
+        self.fmt_history(f)
     }
 }
 

@@ -196,7 +196,22 @@ where
         self
     }
 
-    /// Runs the task again as this says, instead of the pool's `retry`. Needs a process pool.
+    /// Runs the task again as this says, instead of the pool's `retry`. On threads and inline only a panic can be a
+    /// cause.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use pexec::{Cause, Executor, Inline, Retry};
+    /// fn flaky() -> u32 {
+    ///     let attempt = pexec::task::current().map_or(0, |task| task.attempt);
+    ///     assert!(attempt > 2, "not yet");
+    ///     attempt
+    /// }
+    /// let retry = Retry::times(3)
+    ///     .on([Cause::Panicked])
+    ///     .backoff(Duration::from_millis(1), 2.0, Duration::from_millis(5));
+    /// assert_eq!(Inline::new().task(flaky, ()).retry(retry).submit().result().unwrap(), 3);
+    /// ```
     pub fn retry(mut self, retry: Retry) -> Self {
         self.options.set().retry = Some(retry);
         self
@@ -219,6 +234,74 @@ where
     /// ```
     pub fn limits(mut self, limits: Limits) -> Self {
         self.options.set().limits = Some(limits);
+        self
+    }
+
+    /// Whether the task may run more than once. `false`: never again once it has started, whatever the pool's `retry`
+    /// or its own says. `true`: it runs again, up to twice, if its worker crashes and no `retry` says otherwise. Not
+    /// set: the `retry` decides. A task that was sent to a worker and had not started is no matter of this: it runs
+    /// elsewhere.
+    pub fn idempotent(mut self, idempotent: bool) -> Self {
+        self.options.set().idempotent = Some(idempotent);
+        self
+    }
+
+    /// Tasks with a higher priority start first; without one it is 0. Strictly so among all that have not started: what
+    /// was sent ahead to a worker is taken back for a higher one. Among equal ones the earlier goes first, and another
+    /// attempt goes behind those that wait. The inputs of a map have priority 0.
+    ///
+    /// Inline tasks run at `submit`; they have nobody to go before.
+    ///
+    /// ```
+    /// use pexec::{Executor, ThreadPool};
+    /// let pool = ThreadPool::builder().workers(1).build()?;
+    /// let urgent = pool.task(|n: u32| n + 1, 1).priority(10).submit();
+    /// let some_time = pool.task(|n: u32| n + 1, 2).priority(-10).submit();
+    /// assert_eq!((urgent.result()?, some_time.result()?), (2, 3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn priority(mut self, priority: i32) -> Self {
+        self.options.set().priority = priority;
+        self
+    }
+
+    /// Does not hand the task out before so much time has gone by since `submit`, like `threading.Timer`. Until then it
+    /// waits like any other: it counts as queued, `cancel` works, `shutdown` waits for it, `shutdown_now` cancels it.
+    /// Zero means at once. An inline task sleeps at `submit`.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use pexec::{Executor, ThreadPool};
+    /// let pool = ThreadPool::builder().workers(1).build()?;
+    /// let start = Instant::now();
+    /// let later = pool.task(|n: u32| n + 1, 1).delay(Duration::from_millis(20)).submit();
+    /// assert_eq!(later.result()?, 2);
+    /// assert!(start.elapsed() >= Duration::from_millis(20));
+    /// let never = pool.task(|| (), ()).delay(Duration::from_secs(3600)).submit();
+    /// assert!(never.cancel());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.options.set().delay = Some(delay);
+        self
+    }
+
+    /// Ends the task with [`Expired(Deadline::Queue)`](crate::TaskError::Expired) if it has not started so long after
+    /// `submit`, or after the end of its `delay`; it never runs then. The pauses before further attempts are not meant:
+    /// they come after a start. Zero means no limit. An inline task starts at once.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use pexec::{Deadline, Executor, TaskError, ThreadPool};
+    /// let pool = ThreadPool::builder().workers(1).build()?;
+    /// let busy = pool.submit(|| std::thread::sleep(Duration::from_millis(200)), ());
+    /// let impatient = pool.task(|| (), ()).queue_timeout(Duration::from_millis(10)).submit();
+    /// assert!(matches!(impatient.result(), Err(TaskError::Expired(Deadline::Queue))));
+    /// # busy.result()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn queue_timeout(mut self, timeout: Duration) -> Self {
+        self.options.set().queue_timeout = Some(timeout);
         self
     }
 

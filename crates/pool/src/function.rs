@@ -11,12 +11,16 @@
 use std::any::{Any, TypeId};
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
+use pexec_ipc::carry;
 use pexec_proto::codec::{self, DecodeError, Fields};
 use pexec_proto::message::FunctionRef;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::future::bytes::{Bytes, Descriptors};
 use crate::panics;
 
 /// What can be a task's argument or result: serialisable both ways, movable between threads, owned.
@@ -49,9 +53,18 @@ pub trait TaskFn<A, R, M>: Copy + Send + Sync + 'static {
     }
 }
 
-/// A task's encoded argument.
-pub(crate) enum Argument<'a> {
+/// A task's encoded argument, and what came along with it.
+///
+/// This and whatever else a task's way goes through is handed on by reference, and what is rare behind a pointer: to
+/// move a few words costs more than a small task, when they were written one by one.
+pub(crate) struct Argument<'a> {
+    pub(crate) bytes: ArgumentBytes<'a>,
+    pub(crate) descriptors: Descriptors,
+}
+
+pub(crate) enum ArgumentBytes<'a> {
     Slice(&'a [u8]),
+    /// Nobody needs them afterwards.
     Owned(Vec<u8>),
 }
 
@@ -110,13 +123,14 @@ pub(crate) enum ThunkError {
 pub(crate) trait Stages {
     fn running(&mut self);
     fn encoding(&mut self);
-    /// The result is encoded as a whole, behind whatever `out` began with.
-    fn encoded(&mut self, out: &mut Vec<u8>);
+    /// The result is encoded as a whole: what stands in `out` behind whatever that began with, then `content`. The
+    /// descriptors go along with it.
+    fn encoded(&mut self, out: &mut Vec<u8>, content: &[u8], descriptors: &[Arc<OwnedFd>]);
 }
 
-type Thunk = fn(Argument<'_>, &mut Vec<u8>, &mut dyn Stages) -> Result<(), ThunkError>;
+type Thunk = fn(&mut Argument<'_>, &mut Vec<u8>, &mut dyn Stages) -> Result<(), Box<ThunkError>>;
 /// Runs an initializer: the value that it leaves behind, or the text of why there is none.
-type Keep = fn(&[u8]) -> Result<Box<dyn Any>, String>;
+type Keep = fn(&[u8], &mut Descriptors) -> Result<Box<dyn Any>, String>;
 
 /// A function as it stands in the binary.
 #[repr(C)]
@@ -163,8 +177,9 @@ where
         identity: TypeId::of::<(F, A, T)>(),
         thunk: refuse_as_task,
         type_name: std::any::type_name::<F>,
-        keep: Some(|arg| {
-            let arg = F::decode(arg).map_err(|e| refused_argument::<A>(&e))?;
+        keep: Some(|arg, descriptors| {
+            let arg =
+                carry::provide(descriptors, || F::decode(arg)).map_err(|e| refused_argument::<A>(&e))?;
             Ok(Box::new(conjure::<F>().call(arg)))
         }),
     };
@@ -186,8 +201,9 @@ where
         identity: TypeId::of::<(F, A, T, E)>(),
         thunk: refuse_as_task,
         type_name: std::any::type_name::<F>,
-        keep: Some(|arg| {
-            let arg = F::decode(arg).map_err(|e| refused_argument::<A>(&e))?;
+        keep: Some(|arg, descriptors| {
+            let arg =
+                carry::provide(descriptors, || F::decode(arg)).map_err(|e| refused_argument::<A>(&e))?;
             match conjure::<F>().call(arg) {
                 Ok(value) => Ok(Box::new(value)),
                 Err(error) => Err(error.to_string()),
@@ -196,8 +212,9 @@ where
     };
 }
 
-fn refuse_as_task(_: Argument<'_>, _: &mut Vec<u8>, _: &mut dyn Stages) -> Result<(), ThunkError> {
-    Err(ThunkError::Decode("an initializer is not a task".to_owned()))
+fn refuse_as_task(_: &mut Argument<'_>, _: &mut Vec<u8>, _: &mut dyn Stages) -> Result<(), Box<ThunkError>> {
+    let why = "an initializer is not a task".to_owned();
+    Err(Box::new(ThunkError::Decode(why)))
 }
 
 fn refused_argument<A>(error: &DecodeError) -> String {
@@ -223,38 +240,65 @@ fn conjure<F: Copy + Send + Sync + 'static>() -> F {
     unsafe { std::ptr::NonNull::<F>::dangling().read() }
 }
 
-fn thunk<F, A, R, M>(arg: Argument<'_>, out: &mut Vec<u8>, stages: &mut dyn Stages) -> Result<(), ThunkError>
+fn thunk<F, A, R, M>(
+    arg: &mut Argument<'_>,
+    out: &mut Vec<u8>,
+    stages: &mut dyn Stages,
+) -> Result<(), Box<ThunkError>>
 where
     F: TaskFn<A, R, M>,
     A: Payload,
     R: Payload,
 {
-    let arg = match panics::catch(|| match arg {
-        Argument::Slice(bytes) => F::decode(bytes),
-        Argument::Owned(bytes) => F::decode_owned(bytes),
-    }) {
-        Ok(decoded) => decoded.map_err(|e| ThunkError::Decode(describe::<A>(&e)))?,
-        Err(panic) => {
-            return Err(ThunkError::Decode(describe::<A>(&format!(
-                "its Deserialize panicked: {panic}"
-            ))));
+    let Argument { bytes, descriptors } = arg;
+    let mut decoded = None;
+    let read = panics::catch(|| {
+        decoded = Some(carry::provide(descriptors, || match bytes {
+            ArgumentBytes::Slice(bytes) => F::decode(bytes),
+            ArgumentBytes::Owned(bytes) => F::decode_owned(std::mem::take(bytes)),
+        }));
+    });
+    let arg = match decoded {
+        Some(Ok(arg)) => arg,
+        Some(Err(error)) => return Err(Box::new(ThunkError::Decode(describe::<A>(&error)))),
+        None => {
+            let panic = read
+                .err()
+                .map(|panic| format!("its Deserialize panicked: {panic}"));
+            let why = describe::<A>(&panic.unwrap_or_default());
+            return Err(Box::new(ThunkError::Decode(why)));
         }
     };
     stages.running();
     let result = conjure::<F>().call(arg);
     stages.encoding();
-    reserve_for(&result, out);
-    match panics::catch(|| codec::encode(&result, out)) {
-        Ok(encoded) => encoded.map_err(|e| ThunkError::Encode(describe::<R>(&e)))?,
-        Err(panic) => {
-            return Err(ThunkError::Encode(describe::<R>(&format!(
-                "its Serialize panicked: {panic}"
-            ))));
+    if let Some(content) = content_of(&result) {
+        out.extend_from_slice(codec::prefix_of(content.len()).as_ref());
+        stages.encoded(out, content, &[]);
+        return Ok(());
+    }
+    let mut refused = None;
+    let written = panics::catch(|| {
+        if let Err(error) = carry::collect(descriptors, || codec::encode(&result, out)) {
+            refused = Some(Box::new(error));
         }
+    });
+    if let Err(panic) = written {
+        let why = describe::<R>(&format!("its Serialize panicked: {panic}"));
+        return Err(Box::new(ThunkError::Encode(why)));
+    }
+    if let Some(error) = refused {
+        return Err(Box::new(ThunkError::Encode(describe::<R>(&error))));
     }
     // The answer is out before the result's destructor runs: a crash there is the worker's alone.
-    stages.encoded(out);
+    stages.encoded(out, &[], descriptors);
     Ok(())
+}
+
+/// The content of a long string of bytes, which need not be copied to be encoded.
+fn content_of<R: Any>(result: &R) -> Option<&[u8]> {
+    let bytes = (result as &dyn Any).downcast_ref::<Vec<u8>>()?;
+    (bytes.len() >= Bytes::CONTENT).then_some(bytes)
 }
 
 /// Makes room for the encoding of a value that is known to be long, in memory that is quick to touch.
@@ -341,20 +385,20 @@ impl Descriptor {
         Ok(found)
     }
 
-    /// Runs the task on its encoded argument; the encoded result is appended to `out`.
+    /// Runs the task on its argument; the encoded result is appended to `out`.
     pub(crate) fn run(
         &self,
-        arg: Argument<'_>,
+        arg: &mut Argument<'_>,
         out: &mut Vec<u8>,
         stages: &mut dyn Stages,
-    ) -> Result<(), ThunkError> {
+    ) -> Result<(), Box<ThunkError>> {
         (self.thunk)(arg, out, stages)
     }
 
     /// Runs an initializer on its encoded argument.
-    pub(crate) fn run_keep(&self, arg: &[u8]) -> Result<Box<dyn Any>, String> {
+    pub(crate) fn run_keep(&self, arg: &[u8], descriptors: &mut Descriptors) -> Result<Box<dyn Any>, String> {
         match self.keep {
-            Some(keep) => keep(arg),
+            Some(keep) => keep(arg, descriptors),
             None => Err(format!("`{}` is not an initializer", (self.type_name)())),
         }
     }

@@ -8,18 +8,18 @@ pub(crate) mod wait;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use pexec_proto::codec;
+use pexec_ipc::carry;
+use pexec_proto::codec::{self, DecodeError};
 
 use crate::error::{Side, TaskError};
 use crate::function::Payload;
 use crate::ids::TaskId;
 use crate::outcome::Outcome;
-use bytes::Bytes;
-use slot::{End, Slot, Value};
+use bytes::{Bytes, Descriptors};
+use slot::{Carried, End, Slot, SlotRef, Value};
 
 /// The result of a task, now or later. Dropping it lets the task run on, detached.
 ///
@@ -33,7 +33,7 @@ use slot::{End, Slot, Value};
 /// ```
 #[must_use = "a TaskFuture is how a task's outcome is learned; drop it explicitly to let the task run detached"]
 pub struct TaskFuture<R> {
-    slot: Arc<Slot>,
+    slot: SlotRef,
     result: PhantomData<fn() -> R>,
 }
 
@@ -49,14 +49,14 @@ impl<R> std::fmt::Debug for TaskFuture<R> {
 }
 
 impl<R> TaskFuture<R> {
-    pub(crate) fn new(slot: Arc<Slot>) -> TaskFuture<R> {
+    pub(crate) fn new(slot: SlotRef) -> TaskFuture<R> {
         TaskFuture {
             slot,
             result: PhantomData,
         }
     }
 
-    pub(crate) fn slot(&self) -> &Arc<Slot> {
+    pub(crate) fn slot(&self) -> &SlotRef {
         &self.slot
     }
 
@@ -86,9 +86,10 @@ impl<R> TaskFuture<R> {
     }
 
     /// Takes a task back that has not started. True: it had not started and never will (also when it had been
-    /// cancelled before). False: it is running or done, and nothing changed.
+    /// cancelled before). False: it is running or done, and nothing changed. A task that waits for another attempt has
+    /// started: it is not tried again, ends as its last attempt did, and the answer is false.
     pub fn cancel(&self) -> bool {
-        self.slot.cancel()
+        Slot::cancel(&self.slot)
     }
 
     /// Ends the task: a queued one as [`cancel`](TaskFuture::cancel) does, a running one by ending its worker's
@@ -96,7 +97,7 @@ impl<R> TaskFuture<R> {
     /// False: it had ended already, or runs where it cannot be killed (a thread). An answer that was under way when the
     /// signal came still counts.
     pub fn kill(&self) -> bool {
-        self.slot.kill()
+        Slot::kill(&self.slot)
     }
 
     /// The last progress that the task has told by [`task::progress`](crate::task::progress): a share and a text.
@@ -107,7 +108,7 @@ impl<R> TaskFuture<R> {
     /// Asks a running task to stop of its own accord: [`task::cancelled`](crate::task::cancelled) becomes true in
     /// it. Nothing is killed and no outcome is decided by this. False: it was not running.
     pub fn interrupt(&self) -> bool {
-        self.slot.interrupt()
+        Slot::interrupt(&self.slot)
     }
 
     /// Blocks until the task has ended.
@@ -149,7 +150,11 @@ impl<R: Payload> TaskFuture<R> {
     /// Whatever kept the task from returning a value; [`TaskError::execution`] tells whether it ran.
     pub fn result(self) -> Result<R, TaskError> {
         self.wait();
-        self.take_now().unwrap_or(Err(TaskError::Cancelled))
+        match SlotRef::try_unwrap(self.slot) {
+            // The rule: the executor has let go of what is done. Nothing has to be locked or left behind.
+            Ok(slot) => open(slot.into_end()),
+            Err(slot) => slot.take().map_or(Err(TaskError::Cancelled), open),
+        }
     }
 
     /// Like [`result`](TaskFuture::result), for at most `timeout`.
@@ -172,20 +177,38 @@ impl<R: Payload> TaskFuture<R> {
     }
 }
 
+fn read<R: Payload>(bytes: Bytes) -> Result<R, DecodeError> {
+    match bytes {
+        Bytes::Short(..) => codec::decode_typed(bytes.parts().1),
+        Bytes::Long(_) | Bytes::Content(_) => codec::decode_owned(bytes.into_vec()),
+    }
+}
+
+/// Runs what reads a result, with what came along for its handles.
+pub(crate) fn decode<R>(
+    descriptors: &mut Descriptors,
+    read: impl FnOnce() -> Result<R, DecodeError>,
+) -> Result<R, TaskError> {
+    let name = std::any::type_name::<R>();
+    let read = || carry::provide(descriptors, read);
+    // What a panic leaves behind in here is dropped and not looked at.
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)) {
+        Ok(read) => read.map_err(|e| TaskError::decode(Side::Result, name, e)),
+        Err(_) => Err(TaskError::decode(Side::Result, name, "its Deserialize panicked")),
+    }
+}
+
 /// Makes the value of an end. Bytes are deserialised here, on the thread that wants the value: a `Deserialize`
 /// that panics hurts this future only.
 fn open<R: Payload>(end: End) -> Result<R, TaskError> {
     match end.map_err(|error| *error)? {
-        Value::Encoded(bytes) => {
-            let decoded = std::panic::catch_unwind(|| match bytes {
-                Bytes::Short(..) => codec::decode_typed::<R>(bytes.as_slice()),
-                Bytes::Long(_) => codec::decode_owned::<R>(bytes.into_vec()),
-            });
-            let name = std::any::type_name::<R>();
-            match decoded {
-                Ok(decoded) => decoded.map_err(|e| TaskError::decode(Side::Result, name, e)),
-                Err(_) => Err(TaskError::decode(Side::Result, name, "its Deserialize panicked")),
-            }
+        Value::Encoded(bytes) => decode(&mut Vec::new(), || read(bytes)),
+        Value::Carried(carried) => {
+            let Carried {
+                bytes,
+                mut descriptors,
+            } = *carried;
+            decode(&mut descriptors, || read(bytes))
         }
         // Maps read their batches themselves.
         Value::Batch => Err(TaskError::decode(

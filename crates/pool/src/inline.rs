@@ -1,19 +1,21 @@
 //! The executor that has nothing: every task runs at `submit`, on the caller's thread.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use crate::error::{TaskError, TrySubmitError};
 use crate::executor::{Admission, Executor};
 use crate::function::{Payload, TaskFn, assert_no_captures};
 use crate::future::TaskFuture;
-use crate::future::slot::{Control, Controller, Slot, Value};
+use crate::future::slot::{Control, Controller, Slot, SlotRef};
 use crate::ids::next_task_id;
+use crate::local::{Repeated, run_once};
 use crate::options::TaskOptions;
-use crate::panics;
 use crate::task;
 
 /// Runs each task at `submit`, in order, on the calling thread: for debugging and for tests. A panic is caught
-/// like everywhere else; timeouts and retries are not applied, nothing is serialised.
+/// like everywhere else, and a retry after a panic runs at once, behind its pause. A `delay` is slept; timeouts and
+/// priorities are not applied. Nothing is serialised, but the argument of a task that may be retried.
 ///
 /// ```
 /// use pexec::{Executor, Inline};
@@ -38,13 +40,13 @@ fn no_control() -> Controller {
 }
 
 impl Control for NoControl {
-    fn cancel(&self, _: &Arc<Slot>) -> bool {
+    fn cancel(&self, _: &SlotRef) -> bool {
         false
     }
-    fn kill(&self, _: &Arc<Slot>) -> bool {
+    fn kill(&self, _: &SlotRef) -> bool {
         false
     }
-    fn interrupt(&self, slot: &Arc<Slot>) -> bool {
+    fn interrupt(&self, slot: &SlotRef) -> bool {
         task::ask_local_to_stop(slot)
     }
     fn run_callback(&self, callback: Box<dyn FnOnce() + Send>) {
@@ -67,24 +69,29 @@ impl Executor for Inline {
         M: 'static,
     {
         const { assert_no_captures::<F>() };
+        let (not_before, _) = options.given().map_or((None, None), |o| o.window(Instant::now()));
+        let retry = Repeated::retry(&mut options);
         let slot = Slot::new(next_task_id(), no_control(), options.take_extra());
-        run_local(&slot, 0, move || f.call(arg));
+        if let Some(at) = not_before {
+            std::thread::sleep(at.saturating_duration_since(Instant::now()));
+        }
+        match retry.map(|retry| Repeated::new(f, &arg, retry)) {
+            None => run_once(&slot, 0, move || f.call(arg)),
+            Some(Ok(mut task)) => {
+                while let Some(pause) = task.run(&slot, 0) {
+                    std::thread::sleep(pause);
+                }
+            }
+            Some(Err(error)) => {
+                slot.fail(error);
+            }
+        }
         Ok(TaskFuture::new(slot))
     }
 
     fn width(&self) -> usize {
         1
     }
-}
-
-/// Runs a task in this process and puts its outcome down.
-pub(crate) fn run_local<R: Payload>(slot: &Arc<Slot>, worker: usize, call: impl FnOnce() -> R) {
-    slot.set_running();
-    let result = task::with_local(slot, worker, || panics::catch(call));
-    slot.complete(match result {
-        Ok(value) => Ok(Value::Local(Box::new(value))),
-        Err(panic) => Err(Box::new(TaskError::Panicked(panic))),
-    });
 }
 
 /// The future of a task that a closed executor refused.

@@ -32,6 +32,7 @@
 
 mod autopsy;
 mod callbacks;
+mod carried;
 mod core;
 mod driver;
 mod entry;
@@ -40,15 +41,18 @@ mod executor;
 mod failure;
 mod function;
 mod future;
+mod history;
 mod ids;
 mod inline;
 mod limits;
+mod local;
 mod map;
 mod options;
 mod outcome;
 mod panics;
 mod preamble;
 mod process;
+pub mod sync;
 pub mod task;
 mod threads;
 pub mod worker;

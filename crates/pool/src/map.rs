@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Deadline, TaskError};
 use crate::function::Payload;
-use crate::future::slot::{Notify, Slot};
+
+use crate::future::slot::{Notify, Slot, SlotRef};
 use crate::future::wait::{Ready, until_done};
 use run::{Chunk, Fed, Pending, Reading};
 
@@ -313,7 +314,7 @@ impl<R: Payload> MapUnordered<'_, R> {
     fn next_task(&mut self) -> Option<Option<(usize, Result<R, TaskError>)>> {
         let (waiting, ready) = (&mut self.waiting, &self.ready);
         self.source.fill(self.given, |index, pending| {
-            let slot = Arc::clone(pending.slot());
+            let slot = SlotRef::clone(pending.slot());
             waiting.insert(index, pending);
             await_task(ready, &slot, index);
         });
@@ -359,7 +360,7 @@ impl<R> MapUnordered<'_, R> {
     /// The batch with this first item, which was cut off one that is not done.
     fn adopt(&mut self, index: usize) -> Option<Pending<R>> {
         let mut first = self.waiting.keys().copied().filter(|&k| k < index).max()?;
-        let mut slot = Arc::clone(self.waiting.get(&first)?.slot());
+        let mut slot = SlotRef::clone(self.waiting.get(&first)?.slot());
         loop {
             let (kept, rest) = slot.batch()?.kept();
             first += kept;

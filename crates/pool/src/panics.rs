@@ -14,6 +14,8 @@ use crate::autopsy::Panic;
 thread_local! {
     static INSIDE_TASK: Cell<bool> = const { Cell::new(false) };
     static SEEN: RefCell<Option<Seen>> = const { RefCell::new(None) };
+    /// There is something in it; apart from it, because every task looks.
+    static HAS_SEEN: Cell<bool> = const { Cell::new(false) };
 }
 
 struct Seen {
@@ -39,6 +41,7 @@ fn install_hook() {
             let _ = SEEN.try_with(|seen| {
                 if let Ok(mut seen) = seen.try_borrow_mut() {
                     seen.get_or_insert(Seen { location, backtrace });
+                    HAS_SEEN.set(true);
                 }
             });
         }));
@@ -46,25 +49,33 @@ fn install_hook() {
 }
 
 /// Runs a task's code; a panic becomes a report.
-pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Panic> {
+#[inline]
+pub(crate) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Box<Panic>> {
     install_hook();
     let outer = INSIDE_TASK.replace(true);
-    SEEN.take();
+    if HAS_SEEN.replace(false) {
+        SEEN.take();
+    }
     let result = catch_unwind(AssertUnwindSafe(run));
     INSIDE_TASK.set(outer);
-    result.map_err(|payload| {
-        let seen = SEEN.take();
-        let message = message(&*payload);
-        // A payload whose own destructor panics must not take the worker along.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
-        Panic {
-            message,
-            location: seen
-                .as_ref()
-                .map_or_else(|| "unknown place".to_owned(), |s| s.location.clone()),
-            backtrace: seen.and_then(|s| s.backtrace),
-            thread: std::thread::current().name().unwrap_or("unnamed").to_owned(),
-        }
+    result.map_err(report)
+}
+
+#[cold]
+fn report(payload: Box<dyn Any + Send>) -> Box<Panic> {
+    HAS_SEEN.set(false);
+    let seen = SEEN.take();
+    let message = message(&*payload);
+    // A payload whose own destructor panics must not take the worker along.
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+    Box::new(Panic {
+        message,
+        location: seen
+            .as_ref()
+            .map_or_else(|| "unknown place".to_owned(), |s| s.location.clone()),
+        backtrace: seen.and_then(|s| s.backtrace),
+        thread: std::thread::current().name().unwrap_or("unnamed").to_owned(),
+        history: None,
     })
 }
 

@@ -2,7 +2,7 @@
 //! memory, and where tasks travel through that memory the bell. It never leaves the two descriptors of one socket
 //! pair, so nobody else can read it.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, OwnedFd};
 
 use pexec_ipc::wake::Wake;
@@ -40,15 +40,20 @@ pub(crate) fn send(
     bytes[44..].copy_from_slice(&generation.to_le_bytes());
     let mut fds = vec![lifeline.as_fd(), memory.as_fd()];
     fds.extend(bell.map(AsFd::as_fd));
-    let sent = socket::send_with_fds(socket, &bytes, &fds);
+    let sent = socket::send_with_fds(socket, &[IoSlice::new(&bytes)], &fds);
     bytes.zeroize();
-    sent
+    // The socket is empty, so all of it fits.
+    if sent? == LEN {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::WriteZero.into())
+    }
 }
 
 /// Takes it out again, in the worker.
 pub(crate) fn receive(socket: &OwnedFd) -> io::Result<Preamble> {
     let mut bytes = [0; LEN];
-    let fds = socket::receive_with_fds(socket, &mut bytes)?;
+    let fds = socket::receive_exact_with_fds(socket, &mut bytes)?;
     let refuse = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why.to_owned());
     if bytes[..8] != MAGIC {
         return Err(refuse("standard input is not a channel of this version of pexec"));

@@ -5,11 +5,13 @@ pub(crate) mod info;
 pub(crate) mod lead;
 pub(crate) mod shared;
 
+use std::any::Any;
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use pexec_ipc::carry;
 use pexec_proto::codec;
 
 pub use builder::{ProcessPoolBuilder, Transport};
@@ -22,10 +24,9 @@ use crate::executor::{Admission, Executor};
 use crate::function::{Payload, TaskFn, assert_no_captures, reserve_for, task_descriptor};
 use crate::future::TaskFuture;
 use crate::future::batch::{Arguments, Batch};
-use crate::future::bytes::Bytes;
-use crate::future::slot::{Controller, Slot};
+use crate::future::bytes::{Bytes, Descriptors};
+use crate::future::slot::{Carried, Controller, Slot, SlotRef};
 use crate::ids::{next_task_id, next_task_ids};
-use crate::limits::Limits;
 use crate::map::run::Run;
 use crate::options::TaskOptions;
 
@@ -60,6 +61,8 @@ pub struct ProcessPool {
     workers: AtomicUsize,
     task_timeout: Option<Duration>,
     retry: Option<Retry>,
+    /// So that the pauses before retries differ from those of other pools and programs.
+    salt: u64,
     /// A map's inputs may travel several at a time: nothing is said that is to hold for each.
     batches: bool,
 }
@@ -147,36 +150,26 @@ impl ProcessPool {
     }
 
     fn policy(&self, options: &mut TaskOptions) -> Option<Box<Policy>> {
-        let (timeout, retry, limits) = match options.given() {
-            Some(options) => (
-                options.timeout.take(),
-                options.retry.take(),
-                options.limits.take(),
-            ),
-            None => (None, None, None),
-        };
-        let timeout = timeout.or(self.task_timeout).filter(|t| !t.is_zero());
-        let retry = retry.or_else(|| self.retry.clone());
-        (timeout.is_some() || retry.is_some() || limits.is_some()).then(|| {
+        if let Some(options) = options.given() {
+            return options.policy(self.task_timeout, self.retry.as_ref(), self.salt);
+        }
+        let timeout = self.task_timeout.filter(|t| !t.is_zero());
+        (timeout.is_some() || self.retry.is_some()).then(|| {
             Box::new(Policy {
                 timeout,
-                retry,
-                limits: limits.map(Limits::encoded),
-                divisible: false,
+                retry: self.retry.clone(),
+                salt: self.salt,
+                ..Policy::default()
             })
         })
     }
 
-    fn push_batch(&self, slot: &Arc<Slot>, size: usize) {
-        let policy = Policy {
-            divisible: true,
-            ..Policy::default()
-        };
+    fn push_batch(&self, slot: &SlotRef, size: usize) {
         let task = NewTask {
-            slot: Arc::clone(slot),
+            slot: SlotRef::clone(slot),
             argument: Bytes::copy(&[]),
             size,
-            policy: Some(Box::new(policy)),
+            policy: Some(Box::new(Policy::divisible())),
         };
         if let Pushed::Refused(refusal) = self.shared.push_task(true, task) {
             slot.fail(refusal.error());
@@ -198,12 +191,26 @@ thread_local! {
 }
 
 /// Encodes an argument on the caller's thread; a `Serialize` that panics is an error of that task only.
-fn encode<A: Payload>(arg: &A, limit: u64) -> Result<Bytes, TaskError> {
+pub(crate) fn encode<A: Payload>(
+    arg: &A,
+    limit: u64,
+    descriptors: &mut Descriptors,
+) -> Result<Bytes, TaskError> {
+    let short = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        Bytes::written(|room| codec::encode_short(arg, room))
+    }));
+    match short {
+        Ok(Some(bytes)) if bytes.len() as u64 <= limit => return Ok(bytes),
+        Ok(_) => {}
+        Err(_) => return Err(panicked::<A>()),
+    }
     // Taken away meanwhile: a `Serialize` may submit tasks too.
     let mut bytes = SCRATCH.take();
     bytes.clear();
     reserve_for(arg, &mut bytes);
-    let encoded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| codec::encode(arg, &mut bytes)));
+    let encoded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        carry::collect(descriptors, || codec::encode(arg, &mut bytes))
+    }));
     match encoded {
         Ok(Ok(())) if bytes.len() as u64 <= limit => {
             if bytes.len() > SCRATCH_MOST {
@@ -219,13 +226,33 @@ fn encode<A: Payload>(arg: &A, limit: u64) -> Result<Bytes, TaskError> {
             std::any::type_name::<A>(),
             error,
         )),
-        Err(_) => Err(TaskError::encode(
-            Side::Argument,
-            std::any::type_name::<A>(),
-            "its Serialize panicked",
-        )),
+        Err(_) => Err(panicked::<A>()),
     }
 }
+
+/// Takes a long string of bytes out of `arg`, whose encoding it is but for the length. Nobody gets it back then.
+#[inline]
+fn content<A: Payload>(arg: &mut Option<A>, limit: u64) -> Option<Bytes> {
+    let bytes = (arg as &mut dyn Any).downcast_mut::<Option<Vec<u8>>>()?;
+    let len = bytes.as_ref()?.len();
+    let whole = (len + codec::prefix_of(len).as_ref().len()) as u64;
+    if len < Bytes::CONTENT || whole > limit {
+        return None;
+    }
+    Some(Bytes::content(bytes.take()?))
+}
+
+fn panicked<A>() -> TaskError {
+    TaskError::encode(
+        Side::Argument,
+        std::any::type_name::<A>(),
+        "its Serialize panicked",
+    )
+}
+
+/// A descriptor counts like so many bytes of an argument, so that only some are under way at a time: the kernel bounds how
+/// many a user may have there.
+const HANDLE_WEIGHT: usize = 64 << 10;
 
 /// Longer arguments keep the memory that they were encoded into.
 const SCRATCH_MOST: usize = 4 << 10;
@@ -253,30 +280,45 @@ impl Executor for ProcessPool {
                 Pushed::Refused(_) => return Err(TrySubmitError::Closed(arg)),
             }
         }
-        let bytes = match encode(&arg, self.shared.max_message) {
+        let mut descriptors = Vec::new();
+        let limit = self.shared.max_message;
+        let mut arg = Some(arg);
+        let content = if wait { content(&mut arg, limit) } else { None };
+        let encoded = match (&arg, content) {
+            (_, Some(content)) => Ok(content),
+            (Some(arg), None) => encode(arg, limit, &mut descriptors),
+            (None, None) => Err(panicked::<A>()),
+        };
+        let bytes = match encoded {
             Ok(bytes) => bytes,
             Err(error) => return Ok(self.failed(&mut options, error)),
         };
         let policy = self.policy(&mut options);
-        let slot = Slot::with_call(
-            next_task_id(),
-            Arc::clone(&self.controller),
-            options.take_extra(),
-            task_descriptor::<F, A, R, M>(),
-            bytes.clone(),
-        );
+        let size = bytes.len().max(descriptors.len() * HANDLE_WEIGHT);
+        let (id, control) = (next_task_id(), Arc::clone(&self.controller));
+        let (extra, call) = (options.take_extra(), task_descriptor::<F, A, R, M>());
+        let slot = if descriptors.is_empty() {
+            Slot::with_call(id, control, extra, call, bytes.clone())
+        } else {
+            let bytes = bytes.clone();
+            Slot::with_handles(id, control, extra, call, Carried { bytes, descriptors })
+        };
         let task = NewTask {
-            slot: Arc::clone(&slot),
-            size: bytes.as_slice().len(),
+            slot: SlotRef::clone(&slot),
+            size,
             argument: bytes,
             policy,
         };
-        match self.shared.push_task(wait, task) {
-            Pushed::Yes => {}
-            Pushed::Full => return Err(TrySubmitError::Full(arg)),
-            Pushed::Refused(_) if !wait => return Err(TrySubmitError::Closed(arg)),
-            Pushed::Refused(refusal) => {
+        match (self.shared.push_task(wait, task), arg) {
+            (Pushed::Yes, _) => {}
+            (Pushed::Full, Some(arg)) => return Err(TrySubmitError::Full(arg)),
+            (Pushed::Refused(_), Some(arg)) if !wait => return Err(TrySubmitError::Closed(arg)),
+            (Pushed::Refused(refusal), _) => {
                 slot.fail(refusal.error());
+            }
+            (Pushed::Full, None) => {
+                // Whoever waits is not told that there is no room.
+                slot.fail(self.shared.refusal().error());
             }
         }
         Ok(TaskFuture::new(slot))
@@ -294,15 +336,19 @@ impl Executor for ProcessPool {
             return Run::of_one(pull().map(|arg| self.submit(f, arg)));
         }
         let mut arguments = Arguments::default();
+        let mut descriptors = Vec::new();
         let mut one = None;
         while (arguments.count() as usize) < most && arguments.len() < BATCH_BYTES {
             let Some(arg) = pull() else { break };
             let before = arguments.mark();
             let pushed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                arguments.push(|out| codec::encode(&arg, out))
+                carry::collect(&mut descriptors, || {
+                    arguments.push(|out| codec::encode(&arg, out))
+                })
             }));
-            if !matches!(pushed, Ok(Ok(()))) || arguments.len() - before.0 > ITEM_BYTES {
-                // What cannot be encoded fails alone, and what is large travels alone.
+            let is_plain = matches!(pushed, Ok(Ok(()))) && descriptors.is_empty();
+            if !is_plain || arguments.len() - before.0 > ITEM_BYTES {
+                // What cannot be encoded fails alone, and what is large or has handles travels alone.
                 arguments.reset(before);
                 one = Some(self.submit(f, arg));
                 break;

@@ -5,11 +5,10 @@
 
 use std::cell::RefCell;
 use std::os::fd::BorrowedFd;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use crate::future::slot::Slot;
+use crate::future::slot::{Slot, SlotRef};
 use crate::ids::TaskId;
 use crate::worker;
 
@@ -30,7 +29,8 @@ pub struct TaskContext {
 }
 
 thread_local! {
-    static LOCAL: RefCell<Option<(Arc<Slot>, usize)>> = const { RefCell::new(None) };
+    /// The task, its worker's place, its attempt.
+    static LOCAL: RefCell<Option<(SlotRef, usize, u32)>> = const { RefCell::new(None) };
 }
 
 /// In a slot of this process, `key` says whether the task was asked to stop.
@@ -42,8 +42,8 @@ pub(crate) fn ask_local_to_stop(slot: &Slot) -> bool {
 }
 
 /// Runs with `slot` as this thread's current task.
-pub(crate) fn with_local<T>(slot: &Arc<Slot>, worker: usize, run: impl FnOnce() -> T) -> T {
-    let outer = LOCAL.replace(Some((Arc::clone(slot), worker)));
+pub(crate) fn with_local<T>(slot: &SlotRef, worker: usize, attempt: u32, run: impl FnOnce() -> T) -> T {
+    let outer = LOCAL.replace(Some((SlotRef::clone(slot), worker, attempt)));
     let value = run();
     LOCAL.replace(outer);
     value
@@ -59,10 +59,10 @@ pub(crate) fn with_local<T>(slot: &Arc<Slot>, worker: usize, run: impl FnOnce() 
 /// ```
 pub fn current() -> Option<TaskContext> {
     let local = LOCAL.with_borrow(|local| {
-        local.as_ref().map(|(slot, worker)| TaskContext {
+        local.as_ref().map(|(slot, worker, attempt)| TaskContext {
             id: slot.id(),
             label: slot.label().map(str::to_owned),
-            attempt: 1,
+            attempt: *attempt,
             deadline: None,
             slot: *worker,
         })
@@ -76,7 +76,7 @@ pub fn cancelled() -> bool {
     let local = LOCAL.with_borrow(|local| {
         local
             .as_ref()
-            .map(|(slot, _)| slot.key.load(Ordering::Acquire) == ASKED_TO_STOP)
+            .map(|(slot, ..)| slot.key.load(Ordering::Acquire) == ASKED_TO_STOP)
     });
     local.unwrap_or_else(worker::current::cancelled)
 }
@@ -94,7 +94,7 @@ pub fn progress(share: f64, text: impl Into<String>) {
     const LONGEST: usize = 4096;
     let mut text = text.into();
     text.truncate(text.floor_char_boundary(LONGEST));
-    let local = LOCAL.with_borrow(|local| local.as_ref().map(|(slot, _)| Arc::clone(slot)));
+    let local = LOCAL.with_borrow(|local| local.as_ref().map(|(slot, ..)| SlotRef::clone(slot)));
     match local {
         Some(slot) => slot.set_progress(share, text),
         None => worker::current::progress(share, &text),
@@ -104,7 +104,7 @@ pub fn progress(share: f64, text: impl Into<String>) {
 /// Sends bytes to the `on_emit` of whoever submitted the running task, while it runs, in order. Blocks while the
 /// pool is not keeping up. Nothing happens outside of a task.
 pub fn emit(bytes: &[u8]) {
-    let local = LOCAL.with_borrow(|local| local.as_ref().map(|(slot, _)| Arc::clone(slot)));
+    let local = LOCAL.with_borrow(|local| local.as_ref().map(|(slot, ..)| SlotRef::clone(slot)));
     match local {
         Some(slot) => slot.emit(bytes),
         None => worker::current::emit(bytes),

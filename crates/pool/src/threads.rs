@@ -1,26 +1,32 @@
 //! The same verbs over threads of this process: no isolation, no serialising, no start-up.
 
-use std::collections::VecDeque;
+mod queue;
+
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use crate::callbacks::Callbacks;
-use crate::error::{BuildError, TaskError, TrySubmitError};
+use crate::core::after;
+use crate::error::{BuildError, Deadline, TaskError, TrySubmitError};
 use crate::executor::{Admission, Executor};
 use crate::function::{Payload, TaskFn, assert_no_captures};
 use crate::future::TaskFuture;
-use crate::future::slot::{Control, Controller, Slot};
+use crate::future::slot::{Control, Controller, Slot, SlotRef};
 use crate::ids::next_task_id;
-use crate::inline::{refused, run_local};
+use crate::inline::refused;
+use crate::local::{Repeated, run_once};
 use crate::options::TaskOptions;
 use crate::task;
+use queue::{Job, Queue, Run};
 
-/// Runs tasks on threads. Panics are caught; what only a process can give (timeouts that end a task, kill,
-/// survival of a crash) is not there: those options are not applied and [`TaskFuture::kill`] of a running task
-/// answers false.
+/// Runs tasks on threads. Panics are caught, and retried where a `retry` names them; what only a process can give
+/// (timeouts that end a task, kill, survival of a crash) is not there: those options are not applied and
+/// [`TaskFuture::kill`] of a running task answers false.
 ///
-/// Dropping the pool finishes everything that was submitted.
+/// Dropping the pool finishes everything that was submitted, what is delayed included. The argument of a task that may
+/// be retried is serialised, others are not.
 ///
 /// ```
 /// use pexec::{Executor, ThreadPool};
@@ -35,16 +41,12 @@ pub struct ThreadPool {
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-type Job = (Arc<Slot>, Box<dyn FnOnce(&Arc<Slot>, usize) + Send>);
-
-struct Queue {
-    jobs: VecDeque<Job>,
-    closed: bool,
-}
-
 struct Shared {
+    name: String,
     queue: Mutex<Queue>,
     more: Condvar,
+    /// For the timer thread: something has an instant, or the pool is closed.
+    sooner: Condvar,
     callbacks: Callbacks,
 }
 
@@ -52,30 +54,129 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Ends a task that is in the queue.
+    fn withdraw(&self, slot: &SlotRef) -> bool {
+        let job = self.lock().remove(slot);
+        // A thread may wait for nothing but the last delayed job.
+        self.more.notify_all();
+        job.is_some_and(|job| {
+            drop(job);
+            slot.complete(Err(Box::new(TaskError::Cancelled)))
+        })
+    }
+
+    /// Queues a job, with the instants before which and by which it may start. A `fresh` one comes from a user, and too
+    /// late if the pool is closed; another attempt does not.
+    fn push(
+        self: &Arc<Shared>,
+        mut job: Job,
+        fresh: bool,
+        (not_before, start_by): (Option<Instant>, Option<Instant>),
+    ) {
+        let mut queue = self.lock();
+        let timer = not_before.is_some() || start_by.is_some();
+        let ready = match timer {
+            _ if fresh && queue.closed => Err(TaskError::PoolClosed),
+            true if !queue.timed => self.start_timer(&mut queue),
+            _ => Ok(()),
+        };
+        if let Err(error) = ready {
+            drop(queue);
+            job.slot.fail(error);
+            return;
+        }
+        // Not earlier: whoever sees that it waits is to find it in the queue.
+        job.slot.set_waiting();
+        if let Some(at) = start_by {
+            queue.limit(&mut job, at);
+        }
+        match not_before {
+            Some(at) => queue.delay(job, at),
+            None => queue.push(job),
+        }
+        drop(queue);
+        self.more.notify_one();
+        if timer {
+            self.sooner.notify_one();
+        }
+    }
+
+    fn start_timer(self: &Arc<Shared>, queue: &mut Queue) -> Result<(), TaskError> {
+        let shared = Arc::clone(self);
+        let thread = std::thread::Builder::new().name(format!("{}-timer", self.name));
+        let started = thread.spawn(move || shared.watch_the_clock());
+        let timer = started.map_err(|error| {
+            TaskError::PoolBroken(format!("no thread could be started as a timer: {error}"))
+        })?;
+        queue.timer = Some(timer);
+        queue.timed = true;
+        Ok(())
+    }
+
+    fn watch_the_clock(&self) {
+        let mut queue = self.lock();
+        loop {
+            let now = Instant::now();
+            let due = queue.tick(now);
+            if due.released > 0 {
+                self.more.notify_all();
+            }
+            if !due.expired.is_empty() {
+                drop(queue);
+                for slot in due.expired {
+                    slot.fail(TaskError::Expired(Deadline::Queue));
+                }
+                queue = self.lock();
+                continue;
+            }
+            queue = match due.next {
+                Some(next) => {
+                    let left = next.saturating_duration_since(now);
+                    let waited = self.sooner.wait_timeout(queue, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None if queue.closed => {
+                    // A task that runs still may bring another delay, and with it another timer.
+                    queue.timed = false;
+                    return;
+                }
+                None => self.sooner.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+
+    fn run(self: &Arc<Shared>, job: Job, worker: usize) {
+        let Job { slot, run, .. } = job;
+        match run {
+            Run::Once(run) => run(&slot, worker),
+            Run::Repeated(mut task) => {
+                if let Some(pause) = task.run(&slot, worker) {
+                    let job = Job {
+                        slot,
+                        run: Run::Repeated(task),
+                        priority: job.priority,
+                        start_by: None,
+                    };
+                    let until = (!pause.is_zero()).then(|| after(Instant::now(), pause));
+                    self.push(job, false, (until, None));
+                }
+            }
+        }
+    }
 }
 
 impl Control for Arc<Shared> {
-    fn cancel(&self, slot: &Arc<Slot>) -> bool {
-        let mut queue = self.lock();
-        let Some(at) = queue
-            .jobs
-            .iter()
-            .position(|(queued, _)| Arc::ptr_eq(queued, slot))
-        else {
-            drop(queue);
-            return slot.is_cancelled();
-        };
-        let job = queue.jobs.remove(at);
-        drop(queue);
-        drop(job);
-        slot.complete(Err(Box::new(TaskError::Cancelled)))
+    fn cancel(&self, slot: &SlotRef) -> bool {
+        self.withdraw(slot);
+        slot.is_cancelled()
     }
 
-    fn kill(&self, slot: &Arc<Slot>) -> bool {
-        self.cancel(slot)
+    fn kill(&self, slot: &SlotRef) -> bool {
+        self.withdraw(slot)
     }
 
-    fn interrupt(&self, slot: &Arc<Slot>) -> bool {
+    fn interrupt(&self, slot: &SlotRef) -> bool {
         task::ask_local_to_stop(slot)
     }
 
@@ -121,14 +222,12 @@ impl ThreadPoolBuilder {
             None => crate::cpus(),
         };
         let name = self.name.unwrap_or_else(|| "pexec".to_owned());
-        let queue = Mutex::new(Queue {
-            jobs: VecDeque::new(),
-            closed: false,
-        });
         let shared = Arc::new(Shared {
-            queue,
-            more: Condvar::new(),
             callbacks: Callbacks::new(&name),
+            name,
+            queue: Mutex::default(),
+            more: Condvar::new(),
+            sooner: Condvar::new(),
         });
         let pool = ThreadPool {
             controller: Arc::new(Box::new(Arc::clone(&shared))),
@@ -138,7 +237,7 @@ impl ThreadPoolBuilder {
         };
         for index in 0..workers {
             // An early return drops the pool, which ends the threads that were started.
-            let thread = pool.start_thread(&name, index).map_err(BuildError::Start)?;
+            let thread = pool.start_thread(index).map_err(BuildError::Start)?;
             pool.threads
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -163,22 +262,22 @@ impl ThreadPool {
         ThreadPoolBuilder::default()
     }
 
-    fn start_thread(&self, name: &str, index: usize) -> io::Result<JoinHandle<()>> {
+    fn start_thread(&self, index: usize) -> io::Result<JoinHandle<()>> {
         let shared = Arc::clone(&self.shared);
         std::thread::Builder::new()
-            .name(format!("{name}-{index}"))
+            .name(format!("{}-{index}", shared.name))
             .spawn(move || {
                 loop {
                     let mut queue = shared.lock();
-                    let (slot, run) = loop {
-                        match queue.jobs.pop_front() {
+                    let job = loop {
+                        match queue.pop() {
                             Some(job) => break job,
-                            None if queue.closed => return,
+                            None if queue.closed && queue.is_drained() => return,
                             None => queue = shared.more.wait(queue).unwrap_or_else(PoisonError::into_inner),
                         }
                     };
                     drop(queue);
-                    run(&slot, index);
+                    shared.run(job, index);
                 }
             })
     }
@@ -188,6 +287,7 @@ impl ThreadPool {
     pub fn shutdown(&self) {
         self.shared.lock().closed = true;
         self.shared.more.notify_all();
+        self.shared.sooner.notify_all();
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         let me = std::thread::current().id();
         for thread in threads {
@@ -195,6 +295,11 @@ impl ThreadPool {
                 // A worker thread cannot have panicked: tasks are caught. Nothing could be done about it here.
                 let _ = thread.join();
             }
+        }
+        let timer = self.shared.lock().timer.take();
+        if let Some(timer) = timer.filter(|timer| timer.thread().id() != me) {
+            // It runs no task and no user's code but wakers.
+            let _ = timer.join();
         }
         self.shared.callbacks.drain();
     }
@@ -227,20 +332,37 @@ impl Executor for ThreadPool {
         M: 'static,
     {
         const { assert_no_captures::<F>() };
-        let mut queue = self.shared.lock();
-        if queue.closed {
+        if self.shared.lock().closed {
             return match admission {
                 Admission::Try => Err(TrySubmitError::Closed(arg)),
                 Admission::Wait => Ok(refused()),
             };
         }
+        let retry = Repeated::retry(&mut options);
+        let (priority, window) = options
+            .given()
+            .map_or((0, (None, None)), |o| (o.priority, o.window(Instant::now())));
         let control = Arc::clone(&self.controller);
         let slot = Slot::new(next_task_id(), control, options.take_extra());
-        let run = move |slot: &Arc<Slot>, index: usize| run_local(slot, index, move || f.call(arg));
-        queue.jobs.push_back((Arc::clone(&slot), Box::new(run)));
-        drop(queue);
-        self.shared.more.notify_one();
-        Ok(TaskFuture::new(slot))
+        let future = TaskFuture::new(SlotRef::clone(&slot));
+        let run = match retry.map(|retry| Repeated::new(f, &arg, retry)) {
+            None => Run::Once(Box::new(move |slot, worker| {
+                run_once(slot, worker, move || f.call(arg));
+            })),
+            Some(Ok(task)) => Run::Repeated(Box::new(task)),
+            Some(Err(error)) => {
+                slot.fail(error);
+                return Ok(future);
+            }
+        };
+        let job = Job {
+            slot,
+            run,
+            priority,
+            start_by: None,
+        };
+        self.shared.push(job, true, window);
+        Ok(future)
     }
 
     fn width(&self) -> usize {

@@ -64,6 +64,66 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(),
     })
 }
 
+/// The same bytes at the front of `room`, for small plain values: how many, or `None` where the value is of another
+/// kind, does not fit or cannot be encoded, which [`encode`] then tells. Room is not to be read behind them.
+///
+/// ```
+/// use pexec_proto::codec;
+///
+/// let mut room = [0; 16];
+/// assert_eq!(codec::encode_short(&(1u8, 300u64), &mut room), Some(4));
+/// assert_eq!(room[..4], [1, 251, 44, 1]);
+/// assert_eq!(codec::encode_short(&String::from("owns memory"), &mut room), None);
+/// ```
+#[inline]
+pub fn encode_short<T: Serialize>(value: &T, room: &mut [u8]) -> Option<usize> {
+    // What owns nothing and is no longer than the room is cheap to encode, twice if need be.
+    if std::mem::needs_drop::<T>() || size_of::<T>() > room.len() {
+        return None;
+    }
+    bincode::serde::encode_into_slice(value, room, CONFIG).ok()
+}
+
+/// What stands before the content of a string of so many bytes. Whoever has the content at hand need not copy it to
+/// have it encoded.
+///
+/// ```
+/// use pexec_proto::codec;
+///
+/// let content = vec![7u8; 1000];
+/// let mut bytes = Vec::new();
+/// codec::encode(&content, &mut bytes)?;
+/// assert_eq!(bytes, [codec::prefix_of(1000).as_ref(), &content].concat());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use]
+pub fn prefix_of(length: usize) -> Prefix {
+    let mut bytes = [0; Prefix::MOST];
+    // The room is what the longest takes.
+    let len = bincode::encode_into_slice(length, &mut bytes, CONFIG).unwrap_or_default();
+    Prefix {
+        bytes,
+        len: len as u8,
+    }
+}
+
+/// The encoding of a length: [`prefix_of`].
+#[derive(Clone, Copy, Debug)]
+pub struct Prefix {
+    bytes: [u8; Prefix::MOST],
+    len: u8,
+}
+
+impl Prefix {
+    const MOST: usize = 9;
+}
+
+impl AsRef<[u8]> for Prefix {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
 /// The value of these bytes, all of them.
 ///
 /// Allocates at most a small multiple of the input, whatever lengths the input claims, and takes time in

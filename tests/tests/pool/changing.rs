@@ -49,7 +49,7 @@ fn everything_at_once(transport: Transport) {
         };
         futures.push(task.submit());
         match random.below(120) {
-            0 => pool.resize(1 + random.below(5) as usize),
+            0 => pool.resize(1 + random.below(5)),
             1 => std::thread::sleep(Duration::from_millis(15)),
             _ => {}
         }

@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use pexec_tests::LeakSweep;
 
 /// Where a lost frame, a lost wake-up or a death at the wrong moment would show.
-const MODULES: [&str; 6] = [
+const MODULES: [&str; 7] = [
+    "shared_bytes::",
     "crashes::",
     "chaos::",
     "timeouts::",

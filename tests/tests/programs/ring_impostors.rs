@@ -57,6 +57,10 @@ fn a_worker_that_misuses_the_memory_is_replaced_and_no_task_is_lost() {
         "answers for a task that nobody has",
         "answers for another cell",
         "skips what was not taken back, through its ring",
+        "floods its socket with descriptors",
+        "announces descriptors that it did not send",
+        "announces descriptors twice",
+        "announces descriptors in half a number",
     ];
     for (part, others, pool) in play(&parts) {
         assert!(others.is_empty(), "a worker that {part}: {others:?}");

@@ -9,7 +9,7 @@ use pexec_ipc::carry;
 use pexec_ipc::shared_bytes::{COPIED_UP_TO, SharedBytes};
 use pexec_proto::codec;
 
-use crate::traffic::{MIB, alone, holdings, pattern, travel};
+use crate::traffic::{MIB, alone, collect, holdings, pattern, travel};
 
 #[test]
 fn bytes_of_every_size_arrive_as_they_were_and_leave_nothing_behind() {
@@ -172,7 +172,7 @@ fn outside_of_a_message_neither_short_nor_long_bytes_have_a_form() {
         let mut out = Vec::new();
         let why = codec::encode(&bytes, &mut out).unwrap_err().to_string();
         assert!(why.contains("only inside a task's argument or result"), "{why}");
-        let (encoded, _fds) = carry::collect(|| codec::encode(&bytes, &mut out));
+        let (encoded, _fds) = collect(|| codec::encode(&bytes, &mut out));
         encoded.unwrap();
         let why = codec::decode::<SharedBytes>(&out).unwrap_err().to_string();
         assert!(why.contains("only inside a task's argument or result"), "{why}");
@@ -190,7 +190,7 @@ fn without_descriptors_left_the_bytes_stay_here_and_sending_says_why() {
     let copied = SharedBytes::from(original.clone());
     let built = SharedBytes::build(original.len(), |place| place.copy_from_slice(&original));
     let mut out = Vec::new();
-    let (encoded, fds) = carry::collect(|| codec::encode(&copied, &mut out));
+    let (encoded, fds) = collect(|| codec::encode(&copied, &mut out));
     limit(soft).unwrap();
     let why = encoded.unwrap_err().to_string();
     assert!(why.contains("no shared memory for a SharedBytes"), "{why}");

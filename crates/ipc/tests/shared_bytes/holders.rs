@@ -7,10 +7,10 @@ use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
 
 use pexec_ipc::shared_bytes::SharedBytes;
-use pexec_ipc::{carry, socket};
+use pexec_ipc::socket;
 use pexec_proto::codec;
 
-use crate::traffic::{MIB, alone, holdings, pattern, receive, send};
+use crate::traffic::{MIB, alone, collect, holdings, pattern, provide, receive, send};
 
 /// In the child of the test below: takes bytes from the socket at standard input, says their sum, and holds them.
 #[test]
@@ -20,7 +20,7 @@ fn holder() {
     }
     let socket = io::stdin().as_fd().try_clone_to_owned().unwrap();
     let (body, fds) = receive(&socket);
-    let bytes: SharedBytes = carry::provide(fds, || codec::decode(&body)).unwrap();
+    let bytes: SharedBytes = provide(fds, || codec::decode(&body)).unwrap();
     let sum: u64 = bytes.iter().map(|&b| u64::from(b)).sum();
     send(&socket, &sum.to_le_bytes(), Vec::new());
     // Ends by being killed, or with its parent.
@@ -69,7 +69,7 @@ fn bytes_outlive_their_sender_s_handle_and_are_gone_with_their_last_holder_howev
 
     let bytes = SharedBytes::from(original);
     let mut body = Vec::new();
-    let (encoded, fds) = carry::collect(|| codec::encode(&bytes, &mut body));
+    let (encoded, fds) = collect(|| codec::encode(&bytes, &mut body));
     encoded.unwrap();
     let meta = File::from(fds[0].try_clone().unwrap()).metadata().unwrap();
     let file = (meta.dev(), meta.ino());

@@ -6,15 +6,15 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 
 use nix::fcntl::{FallocateFlags, FcntlArg, OFlag, SealFlag, fallocate, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use pexec_ipc::carry;
 use pexec_ipc::shared_bytes::SharedBytes;
 use pexec_proto::codec;
 use serde::Serialize;
 
-use crate::traffic::{MIB, alone, holdings, pattern};
+use crate::traffic::{MIB, alone, collect, holdings, pattern, provide};
 
 /// What a message about shared bytes says, as a sender could write it.
 #[derive(Serialize)]
@@ -32,7 +32,7 @@ enum Forged {
 fn receive_forged(file: impl Into<OwnedFd>, index: u32, start: u64, len: u64) -> Result<SharedBytes, String> {
     let mut body = Vec::new();
     codec::encode(&Forged::Sealed { index, start, len }, &mut body).unwrap();
-    carry::provide(vec![file.into()], || codec::decode(&body)).map_err(|e| e.to_string())
+    provide(vec![Arc::new(file.into())], || codec::decode(&body)).map_err(|e| e.to_string())
 }
 
 const ALL: SealFlag = SealFlag::F_SEAL_SHRINK
@@ -52,7 +52,7 @@ fn nobody_can_change_what_was_sent() {
     let _alone = alone();
     let bytes = SharedBytes::from(pattern(3 * MIB));
     let mut body = Vec::new();
-    let (encoded, fds) = carry::collect(|| codec::encode(&bytes, &mut body));
+    let (encoded, fds) = collect(|| codec::encode(&bytes, &mut body));
     encoded.unwrap();
     let file = File::from(fds[0].try_clone().unwrap());
     let denied = |result: io::Result<()>| assert_eq!(result.unwrap_err().raw_os_error(), Some(1));
@@ -193,13 +193,13 @@ fn a_message_garbled_anywhere_is_an_error_or_a_part_of_what_came() {
         for value in 0..=u8::MAX {
             let mut garbled = body.clone();
             garbled[at] = value;
-            let fds = vec![file.try_clone().unwrap().into()];
-            if let Ok(got) = carry::provide(fds, || codec::decode::<SharedBytes>(&garbled)) {
+            let fds = vec![Arc::new(file.try_clone().unwrap().into())];
+            if let Ok(got) = provide(fds, || codec::decode::<SharedBytes>(&garbled)) {
                 assert!(got.is_empty() || bytes.windows(got.len()).any(|w| *w == *got));
             }
         }
-        let fds = vec![file.try_clone().unwrap().into()];
-        assert!(carry::provide(fds, || codec::decode::<SharedBytes>(&body[..at])).is_err());
+        let fds = vec![Arc::new(file.try_clone().unwrap().into())];
+        assert!(provide(fds, || codec::decode::<SharedBytes>(&body[..at])).is_err());
     }
     drop(file);
     assert_eq!(holdings(), before);

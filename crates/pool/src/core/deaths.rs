@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::tasks::Key;
 use super::workers::{Life, Why};
-use super::{Cause, Core, Ending, Ran, Recall, State};
+use super::{Action, Cause, Core, Ending, Ran, Recall, State};
 
 /// Failed starts in a row that break a pool: the fourth would fail like the three before it.
 const FAILED_STARTS: u32 = 3;
@@ -22,6 +22,15 @@ pub(crate) struct Departure {
     pub(crate) reason: String,
     /// It ended because of a limit that was set for the task that it ran.
     pub(crate) limit: bool,
+}
+
+/// Whom a crash is charged to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Blamed {
+    Nobody,
+    Task,
+    /// A task that has crashed a worker before.
+    KnownTask,
 }
 
 impl Core {
@@ -59,6 +68,12 @@ impl Core {
             Life::Ending { why, .. } => Some(why),
             Life::Ready | Life::Starting { .. } | Life::Down { .. } => None,
         };
+        // A task that ends worker after worker is held back by its own limit. Beyond the first one its crashes are no
+        // sign that something is wrong with the pool.
+        let known = begun.iter().any(|(_, s)| {
+            let policy = self.task(s.key).and_then(|t| t.policy.as_ref());
+            policy.is_some_and(|p| p.crashes > 0)
+        });
         // More than one only where answers were lost to a broken protocol.
         for (_, s) in &begun {
             self.charge(now, worker, s.key, ran_for, why, departure.limit);
@@ -75,7 +90,12 @@ impl Core {
         // A limit is there to be reached, by a task that is charged with it.
         let within_limits = !departure.limit || begun.is_empty();
         if !deliberate && within_limits {
-            self.count_crash(now, worker, was_ready, !begun.is_empty(), departure, recall);
+            let blamed = match (begun.is_empty(), known) {
+                (true, _) => Blamed::Nobody,
+                (false, false) => Blamed::Task,
+                (false, true) => Blamed::KnownTask,
+            };
+            self.count_crash(now, worker, was_ready, blamed, departure, recall);
         }
         begun.last().map(|(_, s)| s.key)
     }
@@ -101,8 +121,9 @@ impl Core {
             Some(Why::Fault) | None if limit => (Some(Cause::LimitExceeded), Ending::LimitExceeded(ran)),
             Some(Why::Fault | Why::Leaving) | None => (Some(Cause::Crashed), Ending::Crashed(ran)),
         };
-        let again = cause.is_some_and(|cause| self.tries_again(now, key, cause));
-        if !again {
+        if cause.is_some_and(|cause| self.tries_again(now, key, cause)) {
+            self.actions.push(Action::Again { key, ending });
+        } else {
             self.complete(key, ending);
         }
     }
@@ -112,7 +133,7 @@ impl Core {
         now: Instant,
         worker: usize,
         was_ready: bool,
-        charged: bool,
+        blamed: Blamed,
         departure: &Departure,
         recall: &mut dyn Recall,
     ) {
@@ -130,7 +151,7 @@ impl Core {
             }
             return;
         }
-        if !charged {
+        if blamed == Blamed::Nobody {
             self.idle_deaths += 1;
             if self.idle_deaths >= IDLE_DEATHS {
                 let text = format!(
@@ -140,7 +161,9 @@ impl Core {
                 self.break_pool(text, recall);
             }
         }
-        if let Some((most, period)) = self.config.restart_limit {
+        if let Some((most, period)) = self.config.restart_limit
+            && blamed != Blamed::KnownTask
+        {
             self.crashes.push_back(now);
             while self
                 .crashes

@@ -39,6 +39,10 @@ impl Rotation {
         self.idle[worker / 64] |= 1 << (worker % 64);
     }
 
+    fn may_have_idle(&self) -> bool {
+        self.idle.iter().any(|&bits| bits != 0)
+    }
+
     fn next(&mut self, workers: &[Worker]) -> Option<usize> {
         let takes = |w: &Worker| w.life == Life::Ready && w.room() > 0;
         if takes(&workers[self.last]) && workers[self.last].is_quick() {
@@ -93,6 +97,9 @@ impl Core {
         for worker in &mut self.workers {
             worker.size_window(now);
         }
+        if self.with_priority > 0 {
+            return self.dispatch_by_rank(now, recall);
+        }
         self.hand_out(now);
         if self.queued == 0 && self.rebalance(now, recall) {
             self.hand_out(now);
@@ -101,7 +108,7 @@ impl Core {
 
     /// Gives a task that has just come to a worker that has room, if none waits before it.
     pub(super) fn place(&mut self, key: Key) -> Placement {
-        if self.queued > 0 || self.state >= State::Stopping {
+        if self.queued > 0 || self.with_priority > 0 || self.state >= State::Stopping {
             return Placement::Queued;
         }
         let Some(worker) = self.turn.next(&self.workers) else {
@@ -112,19 +119,28 @@ impl Core {
             w if w.is_quick() => Load::Little,
             _ => Load::Much,
         };
-        match self.assign(worker, key) {
-            Some((cell, _)) => Placement::Sent { worker, cell, load },
-            None => Placement::Queued,
+        let Some((cell, _)) = self.assign(worker, key) else {
+            return Placement::Queued;
+        };
+        // Quick as it was, it may be at a long task now; whoever sleeps is to wake and give this one to somebody else.
+        if self.workers[worker].live_sent == 2 && self.turn.may_have_idle() {
+            let at = self.workers[worker].spares_from();
+            self.note_timer(at);
         }
+        Placement::Sent { worker, cell, load }
     }
 
     /// Puts a task that is nowhere on a worker. Gives its cell and attempt.
     fn assign(&mut self, index: usize, key: Key) -> Option<(u16, u32)> {
         let task = self.tasks.get_mut(key as usize)?.as_mut()?;
         task.place = Place::Sent { worker: index as u32 };
-        let divisible = task.policy.as_ref().is_some_and(|p| p.divisible);
+        let (divisible, priority) = match &task.policy {
+            Some(policy) => (policy.divisible, policy.priority),
+            None => (false, 0),
+        };
         let (id, size, attempt) = (task.id, task.size, task.attempt);
-        Some((self.workers[index].push(key, id, size, divisible), attempt))
+        let cell = self.workers[index].push(key, id, size, divisible, priority);
+        Some((cell, attempt))
     }
 
     /// The worker got its first task now, and not when the last turn was.
@@ -166,7 +182,7 @@ impl Core {
         }
     }
 
-    fn send_some(&mut self, now: Instant, index: usize, n: usize) {
+    pub(super) fn send_some(&mut self, now: Instant, index: usize, n: usize) {
         for _ in 0..n {
             if self.workers[index].room() == 0 {
                 return;
@@ -190,7 +206,7 @@ impl Core {
 
     /// For each worker without a task, takes the later half of what the most loaded one has not started. True:
     /// something was put back into the queue.
-    fn rebalance(&mut self, now: Instant, recall: &mut dyn Recall) -> bool {
+    pub(super) fn rebalance(&mut self, now: Instant, recall: &mut dyn Recall) -> bool {
         let mut moved = false;
         let mut idle = self.workers.iter().filter(|w| w.is_idle()).count();
         while idle > 0 {

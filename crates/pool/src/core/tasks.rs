@@ -1,15 +1,12 @@
 //! What the core knows of a task, and where tasks come and go.
 
-use std::cmp::Ordering;
 use std::time::{Duration, Instant};
 
 use pexec_proto::Limits;
 
+use super::queue::{End, after};
 use super::workers::{Life, Why};
 use super::{Action, Cause, Core, Ending, Placement, Recall, Retry, State};
-
-/// Longer than any pool lives.
-const FOR_EVER: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
 /// A task's place in the core's table, dense and used again.
 pub(crate) type Key = u32;
@@ -23,6 +20,28 @@ pub(crate) struct Policy {
     pub(crate) limits: Option<Limits>,
     /// It is several items, and may be cut between two of them.
     pub(crate) divisible: bool,
+    /// Those with a higher one start first.
+    pub(crate) priority: i32,
+    /// It is not handed out before.
+    pub(crate) not_before: Option<Instant>,
+    /// It ends unless it has started by then.
+    pub(crate) start_by: Option<Instant>,
+    /// What the jitter of its pauses follows from, beside its id.
+    pub(crate) salt: u64,
+    /// Its turn among those of its priority; the core's own to set.
+    pub(crate) turn: u64,
+    /// Workers that it has crashed; likewise.
+    pub(crate) crashes: u32,
+}
+
+impl Policy {
+    /// For a task of several items.
+    pub(crate) fn divisible() -> Policy {
+        Policy {
+            divisible: true,
+            ..Policy::default()
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,13 +61,6 @@ pub(super) enum Place {
     Ended,
 }
 
-/// An end of the queue.
-#[derive(Clone, Copy)]
-pub(super) enum End {
-    Front,
-    Back,
-}
-
 #[derive(Debug)]
 pub(super) struct Task {
     pub(super) id: u64,
@@ -59,23 +71,9 @@ pub(super) struct Task {
     pub(super) policy: Option<Box<Policy>>,
 }
 
-/// A retry that waits for its instant; the heap gives the earliest first, equal ones in order.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Delayed {
-    pub(super) at: Instant,
-    pub(super) order: u32,
-    pub(super) key: Key,
-}
-
-impl Ord for Delayed {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.at, other.order).cmp(&(self.at, self.order))
-    }
-}
-
-impl PartialOrd for Delayed {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
+impl Task {
+    pub(super) fn priority(&self) -> i32 {
+        self.policy.as_ref().map_or(0, |p| p.priority)
     }
 }
 
@@ -95,8 +93,8 @@ pub(crate) enum ResultKind {
 pub(crate) enum Answer {
     /// It is this task's outcome; then give the key back.
     Outcome(Key),
-    /// The task runs again; the answer is dropped.
-    Again,
+    /// It is the end of this task's attempt; the task runs again.
+    Again(Key),
     /// No such task is with that worker: the worker is not to be trusted.
     Violation,
 }
@@ -104,8 +102,12 @@ pub(crate) enum Answer {
 impl Core {
     /// Accepts a task; `None` when nothing is accepted any more.
     pub(crate) fn submit(&mut self, id: u64, size: u32, policy: Option<Box<Policy>>) -> Option<Key> {
+        let delayed = policy.as_ref().and_then(|p| p.not_before);
         let key = self.accept(id, size, policy)?;
-        self.enqueue(key, End::Back);
+        match delayed {
+            Some(at) => self.delay(key, at),
+            None => self.enqueue(key, End::Back),
+        }
         Some(key)
     }
 
@@ -117,7 +119,12 @@ impl Core {
         size: u32,
         policy: Option<Box<Policy>>,
     ) -> Option<(Key, Placement)> {
+        let delayed = policy.as_ref().and_then(|p| p.not_before);
         let key = self.accept(id, size, policy)?;
+        if let Some(at) = delayed {
+            self.delay(key, at);
+            return Some((key, Placement::Queued));
+        }
         let placement = self.place(key);
         if placement == Placement::Queued {
             self.enqueue(key, End::Back);
@@ -147,6 +154,8 @@ impl Core {
         };
         task.attempt = 1;
         let timed = task.policy.as_ref().is_some_and(|p| p.timeout.is_some());
+        // What is divisible has no priority.
+        debug_assert_eq!(task.priority(), 0);
         self.live += 1;
         self.timed += usize::from(timed);
         self.enqueue(key, End::Front);
@@ -175,7 +184,10 @@ impl Core {
     }
 
     fn enter(&mut self, id: u64, size: u32, policy: Option<Box<Policy>>) -> Option<Key> {
-        let timed = policy.as_ref().is_some_and(|p| p.timeout.is_some());
+        let (timed, ranked, start_by) = match &policy {
+            Some(p) => (p.timeout.is_some(), p.priority != 0, p.start_by),
+            None => (false, false, None),
+        };
         let task = Task {
             id,
             place: Place::Ended,
@@ -196,6 +208,10 @@ impl Core {
         };
         self.live += 1;
         self.timed += usize::from(timed);
+        self.with_priority += usize::from(ranked);
+        if let Some(at) = start_by {
+            self.expect_start(key, id, at);
+        }
         Some(key)
     }
 
@@ -249,7 +265,7 @@ impl Core {
         // Whoever was told that the task is being killed is not to see it start again because it panicked over that.
         let killed = matches!(self.workers[worker].life, Life::Ending { why: Why::Killed, .. });
         if kind == ResultKind::Panicked && !killed && self.tries_again(now, sent.key, Cause::Panicked) {
-            return Answer::Again;
+            return Answer::Again(sent.key);
         }
         self.workers[worker].tasks_done += 1;
         match kind {
@@ -273,11 +289,18 @@ impl Core {
         true
     }
 
-    /// Takes a task back that has not started, for good.
+    /// Takes a task back that has not started, for good. One that waits for another attempt ends too, but it has
+    /// started before: that is a no.
     pub(crate) fn cancel(&mut self, key: Key, recall: &mut dyn Recall) -> bool {
+        let first = self.task(key).is_some_and(|t| t.attempt == 1);
+        self.withdraw(key, &Ending::Cancelled, recall) && first
+    }
+
+    /// Ends a task whose attempt has not started. False: it has, or the task has ended.
+    pub(super) fn withdraw(&mut self, key: Key, ending: &Ending, recall: &mut dyn Recall) -> bool {
         let taken = match self.task(key).map(|t| t.place) {
             Some(Place::Queued { .. }) => {
-                self.queued -= 1;
+                self.leave_queue(key);
                 true
             }
             Some(Place::Delayed { .. }) => true,
@@ -285,36 +308,15 @@ impl Core {
             Some(Place::Ended) | None => false,
         };
         if taken {
-            self.complete(key, Ending::Cancelled);
+            self.complete(key, ending.clone());
             self.drop_left_overs();
         }
         taken
     }
 
-    /// Left-over entries are passed over when their turn comes. That may be far off while a long task runs, so they
-    /// go as soon as they are most of what is there: a step now and then that pays for itself.
-    fn drop_left_overs(&mut self) {
-        const FEW: usize = 64;
-        let tasks = &self.tasks;
-        let is_at = |key: Key, place| {
-            tasks
-                .get(key as usize)
-                .and_then(Option::as_ref)
-                .is_some_and(|t| t.place == place)
-        };
-        if self.queue.len() > 2 * self.queued + FEW {
-            self.queue
-                .retain(|&(key, ticket)| is_at(key, Place::Queued { ticket }));
-        }
-        if self.delayed.len() > 2 * self.live + FEW {
-            self.delayed
-                .retain(|d| is_at(d.key, Place::Delayed { order: d.order }));
-        }
-    }
-
     /// Ends a task: a waiting one as `cancel` does, a running one with its worker.
     pub(crate) fn kill(&mut self, now: Instant, key: Key, recall: &mut dyn Recall) -> bool {
-        if self.cancel(key, recall) {
+        if self.withdraw(key, &Ending::Cancelled, recall) {
             return true;
         }
         match self.task(key).map(|t| t.place) {
@@ -367,65 +369,22 @@ impl Core {
         let Some(task) = self.tasks.get_mut(key as usize).and_then(Option::as_mut) else {
             return false;
         };
-        let Some(retry) = task.policy.as_ref().and_then(|p| p.retry.as_ref()) else {
+        let Some(policy) = task.policy.as_mut() else {
             return false;
         };
-        if !retry.again(task.attempt, cause) {
+        policy.crashes += u32::from(cause == Cause::Crashed);
+        let Some(retry) = &policy.retry else { return false };
+        if !retry.again(task.attempt, cause, policy.crashes) {
             return false;
         }
-        let pause = retry.pause(task.attempt);
+        let pause = retry.pause(task.attempt, policy.salt ^ task.id);
         task.attempt += 1;
         if pause.is_zero() {
             self.enqueue(key, End::Back);
         } else {
-            // A pause that no clock can express is a long one, not none.
-            let at = now
-                .checked_add(pause)
-                .or_else(|| now.checked_add(FOR_EVER))
-                .unwrap_or(now);
-            self.delays = self.delays.wrapping_add(1);
-            task.place = Place::Delayed { order: self.delays };
-            self.delayed.push(Delayed {
-                at,
-                order: self.delays,
-                key,
-            });
+            self.delay(key, after(now, pause));
         }
         true
-    }
-
-    /// Puts a task that was sent and had not started in front of the queue again.
-    pub(super) fn requeue(&mut self, key: Key) {
-        self.enqueue(key, End::Front);
-    }
-
-    /// Puts a task that is nowhere into the queue.
-    pub(super) fn enqueue(&mut self, key: Key, end: End) {
-        self.tickets = self.tickets.wrapping_add(1);
-        let ticket = self.tickets;
-        let Some(task) = self.tasks.get_mut(key as usize).and_then(Option::as_mut) else {
-            return;
-        };
-        task.place = Place::Queued { ticket };
-        self.queued += 1;
-        match end {
-            End::Front => self.queue.push_front((key, ticket)),
-            End::Back => self.queue.push_back((key, ticket)),
-        }
-    }
-
-    /// Takes the first task out of the queue.
-    pub(super) fn dequeue(&mut self) -> Option<Key> {
-        while let Some((key, ticket)) = self.queue.pop_front() {
-            if self
-                .task(key)
-                .is_some_and(|t| t.place == Place::Queued { ticket })
-            {
-                self.queued -= 1;
-                return Some(key);
-            }
-        }
-        None
     }
 
     /// The task has ended and leaves the core's books, all but its key.
@@ -434,42 +393,25 @@ impl Core {
             && task.place != Place::Ended
         {
             task.place = Place::Ended;
-            let timed = task.policy.as_ref().is_some_and(|p| p.timeout.is_some());
+            let (timed, ranked) = match &task.policy {
+                Some(p) => (p.timeout.is_some(), p.priority != 0),
+                None => (false, false),
+            };
             self.live -= 1;
             self.timed -= usize::from(timed);
+            self.with_priority -= usize::from(ranked);
         }
     }
 
     /// The task has ended without an answer.
     pub(super) fn complete(&mut self, key: Key, ending: Ending) {
+        // What was tried before ends as its last attempt did.
+        let fresh = self.task(key).is_some_and(|t| t.attempt == 1);
         match ending {
-            Ending::Cancelled => self.counts.cancelled += 1,
+            Ending::Cancelled if fresh => self.counts.cancelled += 1,
             _ => self.counts.failed += 1,
         }
         self.end(key);
         self.actions.push(Action::Complete { key, ending });
-    }
-
-    /// Ends every task that no worker has started.
-    pub(super) fn end_what_has_not_started(&mut self, ending: &Ending, recall: &mut dyn Recall) {
-        for worker in 0..self.workers.len() {
-            for key in self.recall_all(worker, recall) {
-                self.complete(key, ending.clone());
-            }
-        }
-        while let Some(key) = self.dequeue() {
-            self.complete(key, ending.clone());
-        }
-        while let Some(Delayed { key, order, .. }) = self.delayed.pop() {
-            if self.is_delayed(key, order) {
-                self.complete(key, ending.clone());
-            }
-        }
-    }
-
-    /// Whether the heap's entry still means this task: it may have been cancelled and its key used again.
-    pub(super) fn is_delayed(&self, key: Key, order: u32) -> bool {
-        self.task(key)
-            .is_some_and(|t| t.place == Place::Delayed { order })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::tasks::{Delayed, End};
+use super::queue::{Delayed, End};
 use super::workers::{Life, RESPONSE, Why, Worker};
 use super::{Action, Core, Recall, State};
 
@@ -24,6 +24,7 @@ impl Core {
     /// Somebody sleeps until then.
     pub(crate) fn arm(&mut self) -> Option<Instant> {
         self.new_timer = None;
+        self.skip_started();
         self.next_timer()
     }
 
@@ -46,7 +47,8 @@ impl Core {
             Life::Ending { kill_at, .. } => kill_at,
         });
         let delayed = self.delayed.peek().map(|d| d.at);
-        let others = [delayed, self.grows_at(), self.weigh_at];
+        let start_by = self.start_by.peek().map(|entry| entry.0.0);
+        let others = [delayed, start_by, self.grows_at(), self.weigh_at];
         workers.chain(others.into_iter().flatten()).min()
     }
 
@@ -72,6 +74,7 @@ impl Core {
                 self.enqueue(key, End::Back);
             }
         }
+        self.expire(now, recall);
         self.weigh_due_workers(now);
         for index in 0..self.workers.len() {
             self.check_response(now, index, recall);

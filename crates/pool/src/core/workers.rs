@@ -56,7 +56,7 @@ const WAKING: Duration = Duration::from_micros(200);
 
 /// How long a quick worker may be at one task before what it has behind it is given to others. It may only have been
 /// asleep.
-const PATIENCE: Duration = Duration::from_micros(500);
+pub(super) const PATIENCE: Duration = Duration::from_micros(500);
 
 /// How long the only task that a worker has may lie there before it is given to another: the worker may be stopped, or
 /// not through with what it has answered.
@@ -75,6 +75,7 @@ pub(super) struct Sent {
     /// It has started for certain, although its answer will not be read.
     pub(super) started: bool,
     pub(super) divisible: bool,
+    pub(super) priority: i32,
 }
 
 #[derive(Debug)]
@@ -204,7 +205,7 @@ impl Worker {
             .min(usize::try_from(left).unwrap_or(usize::MAX))
     }
 
-    pub(super) fn push(&mut self, key: Key, id: u64, size: u32, divisible: bool) -> u16 {
+    pub(super) fn push(&mut self, key: Key, id: u64, size: u32, divisible: bool, priority: i32) -> u16 {
         let cell = self.next_cell;
         self.next_cell = (cell + 1) % WINDOW_MAX as u16;
         self.sent.push_back(Sent {
@@ -214,6 +215,7 @@ impl Worker {
             live: true,
             started: false,
             divisible,
+            priority,
         });
         self.live_sent += 1;
         self.sent_bytes += u64::from(size);
@@ -399,15 +401,20 @@ impl Core {
 
     /// Takes back one task that was sent; false: it has started.
     pub(super) fn take_back(&mut self, worker: usize, key: Key, recall: &mut dyn Recall) -> bool {
-        let size = self.task(key).map_or(0, |t| t.size);
-        let w = &mut self.workers[worker];
-        let Some(sent) = w.sent.iter_mut().find(|s| s.key == key && s.live) else {
-            return false;
-        };
-        if !recall.recall(worker, sent.cell) {
+        let sent = &self.workers[worker].sent;
+        let at = sent.iter().position(|s| s.key == key && s.live);
+        at.is_some_and(|at| self.take_back_at(worker, at, recall))
+    }
+
+    /// Likewise the one at this place in the worker's list.
+    pub(super) fn take_back_at(&mut self, worker: usize, at: usize, recall: &mut dyn Recall) -> bool {
+        let Sent { key, cell, .. } = self.workers[worker].sent[at];
+        if !recall.recall(worker, cell) {
             return false;
         }
-        sent.live = false;
+        let size = self.task(key).map_or(0, |t| t.size);
+        let w = &mut self.workers[worker];
+        w.sent[at].live = false;
         w.live_sent -= 1;
         w.sent_bytes = w.sent_bytes.saturating_sub(u64::from(size));
         true
@@ -420,20 +427,17 @@ impl Core {
     }
 
     pub(super) fn recall_some(&mut self, worker: usize, most: usize, recall: &mut dyn Recall) -> Vec<Key> {
-        let live: Vec<Key> = self.workers[worker]
-            .sent
-            .iter()
-            .rev()
-            .filter(|s| s.live)
-            .map(|s| s.key)
-            .collect();
         let mut taken = Vec::new();
-        for key in live.into_iter().take(most) {
+        for at in (0..self.workers[worker].sent.len()).rev() {
+            let sent = self.workers[worker].sent[at];
+            if !sent.live {
+                continue;
+            }
             // Tasks start in order: behind one that has started there is none that has not.
-            if !self.take_back(worker, key, recall) {
+            if taken.len() == most || !self.take_back_at(worker, at, recall) {
                 break;
             }
-            taken.push(key);
+            taken.push(sent.key);
         }
         taken.reverse();
         taken

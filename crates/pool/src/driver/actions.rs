@@ -11,8 +11,9 @@ use pexec_proto::{Context, FunctionRef, HEADER_LEN, Header, Kind};
 use super::outbox::Outbox;
 use super::{Driver, Source, batches};
 use crate::core::{Action, Ending, Key};
-use crate::error::TaskError;
+use crate::error::{Deadline, TaskError};
 use crate::future::bytes::Bytes;
+use crate::future::slot::SlotRef;
 use crate::process::info::resident_bytes;
 
 impl Driver {
@@ -65,6 +66,11 @@ impl Driver {
                     link.cells.ask_to_stop(id);
                     // A full pipe already says that there is something to look at.
                     let _ = nix::unistd::write(&link.lifeline, &[1]);
+                }
+            }
+            Action::Again { key, ending } => {
+                if let Some(task) = &self.tasks[key as usize] {
+                    task.keep_attempt(self.error_of(task, key, ending));
                 }
             }
             Action::Complete { key, ending } => self.complete(key, ending, left_queue),
@@ -145,6 +151,9 @@ impl Driver {
         self.busy.insert(worker);
         self.unsent.insert(worker);
         tracing::trace!(task = id, slot = worker, attempt, "dispatched");
+        if let Some(descriptors) = task.descriptors() {
+            link.push_descriptors(descriptors);
+        }
         if let (Some(batch), Some(function)) = (task.batch(), &function) {
             return batches::send(&mut link.outbox, batch, function, cell, id);
         }
@@ -154,7 +163,7 @@ impl Driver {
             return;
         };
         // Submission refused what would not fit.
-        let len = (FunctionRef::LEN + argument.as_slice().len()) as u32;
+        let len = (FunctionRef::LEN + argument.len()) as u32;
         let mut head = [0; HEADER_LEN + FunctionRef::LEN];
         head[..HEADER_LEN].copy_from_slice(&Header::task(Kind::Call, len, cell, id).encode());
         head[HEADER_LEN..].copy_from_slice(&function);
@@ -172,8 +181,29 @@ impl Driver {
         }
     }
 
+    /// How the attempt of a task ended that gave no answer.
+    fn error_of(&self, task: &SlotRef, key: Key, ending: Ending) -> TaskError {
+        match ending {
+            Ending::Cancelled => TaskError::Cancelled,
+            Ending::Expired => TaskError::Expired(Deadline::Queue),
+            Ending::Broken(reason) => TaskError::PoolBroken(reason),
+            Ending::Crashed(ran) => TaskError::Crashed(self.autopsy(task, ran)),
+            Ending::TimedOut(ran) => {
+                let mut autopsy = self.autopsy(task, ran);
+                let limit = self.core.timeout(key).unwrap_or(ran.ran_for);
+                autopsy.verdict = format!("it ran longer than its timeout of {limit:?}");
+                TaskError::TimedOut(autopsy)
+            }
+            Ending::LimitExceeded(ran) => TaskError::LimitExceeded(self.autopsy(task, ran)),
+            Ending::Killed(ran) => {
+                let mut autopsy = self.autopsy(task, ran);
+                autopsy.verdict = "it was ended on request".to_owned();
+                TaskError::Killed(autopsy)
+            }
+        }
+    }
+
     fn complete(&mut self, key: Key, ending: Ending, left_queue: &mut usize) {
-        let limit = self.core.timeout(key);
         if let Some(task) = self.tasks[key as usize].take() {
             if let Some(worker) = ending.worker()
                 && let Some(output) = self.last_output(worker)
@@ -181,23 +211,7 @@ impl Driver {
                 task.set_output(output);
             }
             *left_queue += usize::from(task.waiting.swap(false, Ordering::Relaxed));
-            let error = match ending {
-                Ending::Cancelled => TaskError::Cancelled,
-                Ending::Broken(reason) => TaskError::PoolBroken(reason),
-                Ending::Crashed(ran) => TaskError::Crashed(self.autopsy(&task, ran)),
-                Ending::TimedOut(ran) => {
-                    let mut autopsy = self.autopsy(&task, ran);
-                    let limit = limit.unwrap_or(ran.ran_for);
-                    autopsy.verdict = format!("it ran longer than its timeout of {limit:?}");
-                    TaskError::TimedOut(autopsy)
-                }
-                Ending::LimitExceeded(ran) => TaskError::LimitExceeded(self.autopsy(&task, ran)),
-                Ending::Killed(ran) => {
-                    let mut autopsy = self.autopsy(&task, ran);
-                    autopsy.verdict = "it was ended on request".to_owned();
-                    TaskError::Killed(autopsy)
-                }
-            };
+            let error = self.error_of(&task, key, ending);
             tracing::debug!(task = task.id().0, %error, "outcome");
             if task.batch().is_some() {
                 return self.end_item(key, task, &error);

@@ -1,6 +1,5 @@
 //! Tasks that are several items: their answers come one by one, and each counts as soon as it is here.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use pexec_proto::{FunctionRef, HEADER_LEN, Header, Kind};
@@ -10,13 +9,13 @@ use super::outbox::Outbox;
 use crate::core::{Answer, Key, Policy, ResultKind};
 use crate::error::TaskError;
 use crate::future::batch::{Batch, Results};
-use crate::future::slot::{Slot, Value};
+use crate::future::slot::{Slot, SlotRef, Value};
 
 /// The batch that a worker answers, as far as its answers are here.
 pub(super) struct InProgress {
     pub(super) task: u64,
     pub(super) cell: u16,
-    pub(super) slot: Arc<Slot>,
+    pub(super) slot: SlotRef,
     pub(super) results: Results,
     /// How many answers are due.
     expected: u32,
@@ -25,11 +24,11 @@ pub(super) struct InProgress {
 }
 
 impl InProgress {
-    pub(super) fn new(header: Header, slot: &Arc<Slot>, batch: &Batch) -> InProgress {
+    pub(super) fn new(header: Header, slot: &SlotRef, batch: &Batch) -> InProgress {
         InProgress {
             task: header.task,
             cell: header.cell,
-            slot: Arc::clone(slot),
+            slot: SlotRef::clone(slot),
             results: Results::default(),
             expected: batch.left(),
             cut: false,
@@ -80,13 +79,10 @@ impl Driver {
         };
         if let Some(batch) = slot.batch() {
             slot.tell_of_rest(&next, batch.kept().0);
-            batch.go_on_in(Arc::clone(&next));
+            batch.go_on_in(SlotRef::clone(&next));
         }
-        let policy = Policy {
-            divisible: true,
-            ..Policy::default()
-        };
-        match self.core.submit_rest(next.id().0, 0, Some(Box::new(policy))) {
+        let policy = Some(Box::new(Policy::divisible()));
+        match self.core.submit_rest(next.id().0, 0, policy) {
             Some(key) => {
                 self.keep(key, next);
                 self.divided = true;
@@ -98,7 +94,7 @@ impl Driver {
     }
 
     /// Ends what has not started of a running batch. True: there was some.
-    pub(super) fn cancel_rest(&mut self, key: Key, slot: &Arc<Slot>) -> bool {
+    pub(super) fn cancel_rest(&mut self, key: Key, slot: &SlotRef) -> bool {
         let Some((worker, cell)) = self.core.place_of(key).filter(|_| slot.batch().is_some()) else {
             return false;
         };
@@ -108,15 +104,15 @@ impl Driver {
         let next = Slot::with_rest(&slot, rest);
         if let (Some(batch), Some(next)) = (slot.batch(), next) {
             slot.tell_of_rest(&next, batch.kept().0);
-            batch.go_on_in(Arc::clone(&next));
+            batch.go_on_in(SlotRef::clone(&next));
             next.fail(TaskError::Cancelled);
         }
         true
     }
 
     /// Cuts a batch behind what has started of it.
-    fn cut(&mut self, worker: usize, key: Key, cell: u16) -> Option<(Arc<Slot>, Batch)> {
-        let slot = Arc::clone(self.tasks.get(key as usize)?.as_ref()?);
+    fn cut(&mut self, worker: usize, key: Key, cell: u16) -> Option<(SlotRef, Batch)> {
+        let slot = SlotRef::clone(self.tasks.get(key as usize)?.as_ref()?);
         let batch = slot.batch()?;
         let link = self.links.0[worker].as_mut()?;
         // One that has not started at all is taken back as any task is.
@@ -176,7 +172,7 @@ impl Driver {
     }
 
     /// One item of a batch has ended without an answer: the others go on.
-    pub(super) fn end_item(&mut self, key: Key, slot: Arc<Slot>, error: &TaskError) {
+    pub(super) fn end_item(&mut self, key: Key, slot: SlotRef, error: &TaskError) {
         let Some(batch) = slot.batch() else { return };
         let all = matches!(error, TaskError::Cancelled | TaskError::PoolBroken(_));
         batch.fail(if all { u32::MAX } else { 1 }, error);
@@ -193,7 +189,7 @@ impl Driver {
 /// Puts a batch's outcome down. False: the worker does not have it.
 pub(super) fn complete(
     core: &mut crate::core::Core,
-    tasks: &mut [Option<Arc<Slot>>],
+    tasks: &mut [Option<SlotRef>],
     worker: usize,
     progress: InProgress,
     now: Instant,
@@ -211,7 +207,7 @@ pub(super) fn complete(
             core.release(key);
             true
         }
-        Answer::Again => true,
+        Answer::Again(_) => true,
         Answer::Violation => false,
     }
 }

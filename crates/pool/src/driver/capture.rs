@@ -58,16 +58,22 @@ impl Capture {
         Some(kept.into_bytes())
     }
 
-    /// The stream is at its end: what the task has written that did not come to its own.
-    pub(super) fn take_unfinished(&mut self, task: u64) -> Vec<u8> {
+    /// The stream is at its end: what looked like the beginning of a mark is text like any other.
+    pub(super) fn finish(&mut self, all: &mut Vec<u8>, nobodys: &mut Vec<u8>) {
         let rest = self.cutter.rest();
-        if let Some((id, mut kept)) = self.current.take()
-            && id == task
-        {
-            kept.push(&rest, self.most);
-            return kept.into_bytes();
+        match &mut self.current {
+            Some((_, kept)) => kept.push(&rest, self.most),
+            None => nobodys.extend_from_slice(&rest),
         }
-        self.take(task).unwrap_or_default()
+        all.extend(rest);
+    }
+
+    /// What the task has written in which the worker has ended.
+    pub(super) fn take_unfinished(&mut self, task: u64) -> Vec<u8> {
+        match self.current.take() {
+            Some((id, kept)) if id == task => kept.into_bytes(),
+            Some(_) | None => self.take(task).unwrap_or_default(),
+        }
     }
 }
 
@@ -138,7 +144,11 @@ mod tests {
         let mut capture = Capture::new(TOKEN, 1000);
         feed(&mut capture, &Mark::Begins(7).encode(&TOKEN));
         feed(&mut capture, b"last words");
-        feed(&mut capture, &TOKEN[..3]);
+        let (all, _) = feed(&mut capture, &TOKEN[..3]);
+        assert_eq!(all, b"", "it may be a mark");
+        let (mut all, mut nobodys) = (Vec::new(), Vec::new());
+        capture.finish(&mut all, &mut nobodys);
+        assert_eq!((&all[..], &nobodys[..]), (&TOKEN[..3], &b""[..]));
         assert_eq!(
             capture.take_unfinished(7),
             [&b"last words"[..], &TOKEN[..3]].concat()

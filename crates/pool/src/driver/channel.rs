@@ -1,8 +1,9 @@
 //! What workers send, frame by frame. A frame that its sender may not send now, or that names a task which that
 //! worker does not have, is the end of the worker: nothing else is ever touched by it.
 
+use std::cell::RefCell;
 use std::io;
-use std::sync::Arc;
+use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use pexec_ipc::cells::Cells;
@@ -17,10 +18,12 @@ use super::stderr::{Stderr, Terminal};
 use super::watch::Watch;
 use super::{Driver, Source};
 use crate::autopsy::Panic;
+use crate::carried::{self, Arrived};
 use crate::core::{Answer, Core, ResultKind};
 use crate::error::{Side, TaskError};
 use crate::future::batch::Results;
-use crate::future::slot::{Slot, Value};
+use crate::future::bytes::Descriptors;
+use crate::future::slot::{Carried, SlotRef, Value};
 use crate::outcome::Output;
 
 /// A report of a failure has room to say what happened, however small a pool's messages may be.
@@ -109,16 +112,33 @@ impl Driver {
             self.read_from(slot, now);
             return;
         }
-        match socket::receive(&link.socket, &mut [0; 16]) {
+        let received = loop {
+            if link.arrived.is_full() {
+                break Ok(true);
+            }
+            match link.arrived.receive_marked(&link.socket) {
+                Ok(true) => {}
+                received => break received,
+            }
+        };
+        match received {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Ok(0) | Err(_) => {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                self.fault(slot, now, error.to_string());
+            }
+            Ok(true) => {
+                // Each set was sent before its announcement, and one announcement is under way at a time.
+                while self.has_news(slot) && self.read_from(slot, now) == Reading::Some {}
+                let link = self.links.0[slot].as_ref();
+                if link.is_some_and(|link| !link.hung_up && link.arrived.has_stray()) {
+                    let what = "it sent descriptors that belong to no answer".to_owned();
+                    self.fault(slot, now, what);
+                }
+            }
+            Ok(false) | Err(_) => {
                 // What it has written before it hung up counts.
                 while self.has_news(slot) && self.read_from(slot, now) == Reading::Some {}
                 self.hang_up(slot, now);
-            }
-            Ok(_) => {
-                let what = "it sent bytes through its socket, where none are due".to_owned();
-                self.fault(slot, now, what);
             }
         }
     }
@@ -179,8 +199,13 @@ impl Driver {
             stdout,
             stderr,
             capture,
+            arrived,
+            carried,
             ..
         } = link;
+        // Filled by what receives, emptied by what handles.
+        let arrived = RefCell::new(arrived);
+        let socket = &*socket;
         let mut reader = Reader {
             slot,
             now,
@@ -190,6 +215,7 @@ impl Driver {
             batch,
             cells,
             pace,
+            carried,
             max_message: self.shared.max_message,
             stdout,
             stderr,
@@ -198,12 +224,24 @@ impl Driver {
         };
         let launch = &self.launch;
         let generation = self.generations[slot];
+        let may_carry = *reader.stage == Stage::Serving;
         let mut answers = match rings {
             Some(rings) if *reader.stage == Stage::Serving => Some(&mut rings.answers),
             _ => None,
         };
+        let in_rings = answers.is_some();
         let receive = |buffer: &mut [u8]| match &mut answers {
-            None => socket::receive(socket, buffer),
+            // Nobody who has not proved himself hands us anything.
+            None if !may_carry => socket::receive(socket, buffer),
+            None => {
+                let mut arrived = arrived.borrow_mut();
+                let got = arrived.receive(socket, buffer);
+                if arrived.has_stray() {
+                    let why = "it sent descriptors that belong to no answer";
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+                }
+                got
+            }
             Some(ring) => match ring.read(buffer)? {
                 0 => Err(io::ErrorKind::WouldBlock.into()),
                 n => {
@@ -220,7 +258,7 @@ impl Driver {
                     let Some(steps) = handshake.as_mut() else {
                         return Err(Fault("no handshake is due".into()));
                     };
-                    match steps.receive(&header, body.bytes())? {
+                    match steps.receive(header, body.bytes())? {
                         Progress::Continue(bytes) => outbox.push(&bytes),
                         Progress::Done { peer, send } => {
                             if peer.pid != *pid as u32 {
@@ -236,6 +274,10 @@ impl Driver {
                             let mut body = Vec::new();
                             codec::encode(&launch.setup(slot, generation, *capture), &mut body)
                                 .map_err(|e| Fault(format!("its set-up cannot be encoded: {e}")))?;
+                            if !launch.descriptors.is_empty() {
+                                let frame = carried::frame(launch.descriptors.len());
+                                outbox.push_with(&frame, launch.descriptors.clone());
+                            }
                             outbox.push(&Header::control(Kind::Setup, body.len() as u32).encode());
                             outbox.push(&body);
                             return Ok(Some(
@@ -247,6 +289,8 @@ impl Driver {
                     }
                     Ok(None)
                 }
+                // Nearly all of them.
+                Stage::Serving if header.kind == Kind::Value => reader.handle(header, body).map(|()| None),
                 Stage::Setup | Stage::Serving => {
                     if !header.kind.allowed(Role::Worker, *reader.stage) {
                         return Err(Fault(format!(
@@ -262,6 +306,11 @@ impl Driver {
                     }
                     if header.kind == Kind::Ready {
                         tracing::debug!(slot, pid, after = ?started.elapsed(), "worker ready");
+                    }
+                    if header.kind == Kind::Descriptors {
+                        let set = announced(&mut arrived.borrow_mut(), socket, in_rings, body.bytes())?;
+                        reader.carry(set)?;
+                        return Ok(None);
                     }
                     reader.handle(header, body).map(|()| None)
                 }
@@ -292,16 +341,39 @@ struct Reader<'a> {
     slot: usize,
     now: Instant,
     core: &'a mut Core,
-    tasks: &'a mut Vec<Option<Arc<Slot>>>,
+    tasks: &'a mut Vec<Option<SlotRef>>,
     stage: &'a mut Stage,
     batch: &'a mut Option<Box<InProgress>>,
     cells: &'a Cells,
     pace: &'a mut Pace,
+    carried: &'a mut Option<Descriptors>,
     max_message: u64,
     stdout: &'a mut Option<Stderr>,
     stderr: &'a mut Stderr,
     terminal: &'a mut Terminal,
     watch: &'a Watch,
+}
+
+/// What a worker has announced to go along with its next answer.
+fn announced(
+    arrived: &mut Arrived,
+    socket: &OwnedFd,
+    in_rings: bool,
+    body: &[u8],
+) -> Result<Descriptors, Fault> {
+    let count = body.try_into().map(u16::from_le_bytes);
+    let count = count.map_err(|_| Fault("its count of descriptors is cut off".into()))?;
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    if let Some(set) = arrived.take() {
+        return Ok(set);
+    }
+    if in_rings {
+        arrived.receive_marked(socket)?;
+    }
+    let set = arrived.take();
+    set.ok_or_else(|| Fault("it announced descriptors that it did not send".into()))
 }
 
 impl Reader<'_> {
@@ -314,7 +386,16 @@ impl Reader<'_> {
         })
     }
 
-    fn handle(&mut self, header: Header, body: Received<'_>) -> Result<(), Fault> {
+    fn carry(&mut self, set: Descriptors) -> Result<(), Fault> {
+        if self.carried.is_some() {
+            return Err(Fault("it sent descriptors where none are due".into()));
+        }
+        *self.carried = Some(set);
+        Ok(())
+    }
+
+    /// Handed on by reference: a small answer costs less than to move these.
+    fn handle(&mut self, header: &Header, body: &mut Received<'_>) -> Result<(), Fault> {
         match header.kind {
             Kind::Ready => {
                 if !self.core.ready(self.now, self.slot) {
@@ -322,16 +403,28 @@ impl Reader<'_> {
                 }
                 *self.stage = Stage::Serving;
             }
-            Kind::Value if self.is_item(&header) => {
-                self.item(&header, |results| results.push(body.bytes()))?;
+            Kind::Value => {
+                let carried = self.carried.take();
+                match (self.is_item(header), carried) {
+                    (true, None) => self.item(header, |results| results.push(body.bytes()))?,
+                    (true, Some(descriptors)) => {
+                        self.item(header, |results| results.push_carried(body.bytes(), descriptors))?;
+                    }
+                    (false, None) => {
+                        self.answer(header, ResultKind::Value, |_| Ok(Value::Encoded(body.keep())))?;
+                    }
+                    (false, Some(descriptors)) => self.answer(header, ResultKind::Value, |_| {
+                        let bytes = body.keep();
+                        Ok(Value::Carried(Box::new(Carried { bytes, descriptors })))
+                    })?,
+                }
             }
-            Kind::Value => self.answer(header, ResultKind::Value, |_| Ok(Value::Encoded(body.keep())))?,
             Kind::Failure => {
                 let failure: WorkerFailure = codec::decode(body.bytes())
                     .map_err(|e| Fault(format!("its report of a failure cannot be decoded: {e}")))?;
-                if self.is_item(&header) {
+                if self.is_item(header) {
                     let error = Box::new(task_error(failure, self.max_message));
-                    return self.item(&header, |results| results.push_error(error));
+                    return self.item(header, |results| results.push_error(error));
                 }
                 let kind = match failure {
                     WorkerFailure::Panicked(_) => ResultKind::Panicked,
@@ -339,8 +432,8 @@ impl Reader<'_> {
                 };
                 self.answer(header, kind, |max| Err(Box::new(task_error(failure, max))))?;
             }
-            Kind::Skipped if self.batch.as_ref().is_some_and(|b| b.is(&header)) => {
-                self.end_batch(&header, true)?;
+            Kind::Skipped if self.batch.as_ref().is_some_and(|b| b.is(header)) => {
+                self.end_batch(header, true)?;
             }
             Kind::Skipped => {
                 if !self.core.skipped(self.now, self.slot, header.cell, header.task) {
@@ -372,6 +465,7 @@ impl Reader<'_> {
             | Kind::Refused
             | Kind::Call
             | Kind::Batch
+            | Kind::Descriptors
             | Kind::Context
             | Kind::Stop => {
                 return Err(Fault(format!(
@@ -435,14 +529,14 @@ impl Reader<'_> {
     }
 
     /// What the worker runs, if it is this task.
-    fn running(&self, task: u64) -> Option<&Arc<Slot>> {
+    fn running(&self, task: u64) -> Option<&SlotRef> {
         let key = self.core.running(self.slot, task)?;
         self.tasks[key as usize].as_ref()
     }
 
     fn answer(
         &mut self,
-        header: Header,
+        header: &Header,
         kind: ResultKind,
         end: impl FnOnce(u64) -> Result<Value, Box<TaskError>>,
     ) -> Result<(), Fault> {
@@ -451,7 +545,7 @@ impl Reader<'_> {
             .answered(self.now, self.slot, header.cell, header.task, kind);
         let output = match answer {
             Answer::Violation => None,
-            Answer::Outcome(_) | Answer::Again => self.output(header.task),
+            Answer::Outcome(_) | Answer::Again(_) => self.output(header.task),
         };
         match answer {
             Answer::Outcome(key) => {
@@ -470,7 +564,12 @@ impl Reader<'_> {
                 self.core.release(key);
                 Ok(())
             }
-            Answer::Again => Ok(()),
+            Answer::Again(key) => {
+                if let (Some(task), Err(error)) = (&self.tasks[key as usize], end(self.max_message)) {
+                    task.keep_attempt(*error);
+                }
+                Ok(())
+            }
             Answer::Violation => Err(Fault(format!(
                 "it answered for task {}, which it does not have",
                 header.task
@@ -486,6 +585,7 @@ fn task_error(failure: WorkerFailure, limit: u64) -> TaskError {
             location: p.location,
             backtrace: p.backtrace,
             thread: p.thread,
+            history: None,
         }),
         WorkerFailure::Encode(why) => TaskError::Encode(format!("result {why}")),
         WorkerFailure::Decode(why) => TaskError::Decode(format!("argument {why}")),

@@ -1,7 +1,6 @@
 //! The end of a worker's process: what it left behind is read, its group is ended, then it is reaped.
 
 use std::os::fd::AsFd;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -15,7 +14,7 @@ use super::link::Link;
 use super::{Driver, Source};
 use crate::autopsy::{Autopsy, Exit, Phase, limit_hint, limit_verdict, verdict};
 use crate::core::{Departure, Ran};
-use crate::future::slot::Slot;
+use crate::future::slot::SlotRef;
 use crate::limits::in_force;
 use crate::outcome::Output;
 
@@ -79,9 +78,11 @@ impl Driver {
         self.silent.remove(slot);
         self.unsent.remove(slot);
         link.stderr.read_rest(&mut self.terminal, &self.shared.watch);
+        if let Some(stdout) = &mut link.stdout {
+            stdout.read_rest(&mut self.terminal, &self.shared.watch);
+        }
         let output = running.and_then(|task| {
             let stdout = link.stdout.as_mut()?;
-            stdout.read_rest(&mut self.terminal, &self.shared.watch);
             Some(Output {
                 stdout: stdout.take_unfinished(task),
                 stderr: link.stderr.take_unfinished(task),
@@ -126,7 +127,7 @@ impl Driver {
     }
 
     /// What is to be said of a task that ended with its worker.
-    pub(super) fn autopsy(&self, task: &Arc<Slot>, ran: Ran) -> Autopsy {
+    pub(super) fn autopsy(&self, task: &SlotRef, ran: Ran) -> Autopsy {
         let remains = self.remains[ran.worker].clone().unwrap_or_else(Remains::unknown);
         let verdict = match &remains.fault {
             Some(fault) => format!("the worker broke the protocol and was ended: {fault}"),
@@ -154,6 +155,7 @@ impl Driver {
             output_tail: remains.tail,
             last_progress: task.progress(),
             verdict,
+            history: None,
         }
     }
 }

@@ -74,7 +74,7 @@ impl Inbox {
     pub(super) fn read<E: From<FrameError> + From<io::Error>>(
         &mut self,
         mut receive: impl FnMut(&mut [u8]) -> io::Result<usize>,
-        mut handle: impl FnMut(Header, Received<'_>) -> Result<Option<u32>, E>,
+        mut handle: impl FnMut(&Header, &mut Received<'_>) -> Result<Option<u32>, E>,
     ) -> Result<Read, E> {
         let mut total = 0;
         while total < TURN {
@@ -95,7 +95,7 @@ impl Inbox {
             let short = match &mut self.large {
                 Some(large) if large.is_whole() => {
                     if let Some(Large { header, body, .. }) = self.large.take()
-                        && let Some(limit) = handle(header, Received::Owned(body))?
+                        && let Some(limit) = handle(&header, &mut Received::Owned(body))?
                     {
                         self.limit = limit;
                     }
@@ -119,7 +119,7 @@ impl Inbox {
 
     fn hand_out<E: From<FrameError>>(
         &mut self,
-        handle: &mut impl FnMut(Header, Received<'_>) -> Result<Option<u32>, E>,
+        handle: &mut impl FnMut(&Header, &mut Received<'_>) -> Result<Option<u32>, E>,
     ) -> Result<(), E> {
         let mut used = 0;
         loop {
@@ -146,7 +146,7 @@ impl Inbox {
             };
             let frame = frame?;
             used += frame.header.frame_len();
-            if let Some(limit) = handle(frame.header, Received::Slice(frame.body))? {
+            if let Some(limit) = handle(&frame.header, &mut Received::Slice(frame.body))? {
                 self.limit = limit;
             }
         }
@@ -170,11 +170,12 @@ impl Received<'_> {
         }
     }
 
+    /// What is kept of it; once.
     #[inline]
-    pub(super) fn keep(self) -> Bytes {
+    pub(super) fn keep(&mut self) -> Bytes {
         match self {
             Received::Slice(bytes) => Bytes::copy(bytes),
-            Received::Owned(bytes) => Bytes::from(bytes),
+            Received::Owned(bytes) => Bytes::from(std::mem::take(bytes)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One worker process as the driver sees it: its descriptors, how far its channel has come, what it said last.
 
-use std::io;
-use std::os::fd::OwnedFd;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use nix::sys::signal::Signal;
@@ -17,6 +17,8 @@ use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::stderr::Stderr;
 use super::watch::Watch;
+use crate::carried::{self, Arrived};
+use crate::future::bytes::Descriptors;
 
 /// The way of tasks and answers through shared memory.
 pub(super) struct Rings {
@@ -57,6 +59,10 @@ pub(super) struct Link {
     /// Until both sides have proved themselves.
     pub(super) handshake: Option<Handshake>,
     pub(super) inbox: Inbox,
+    /// Descriptors that the worker has sent and not announced yet.
+    pub(super) arrived: Arrived,
+    /// Those that go along with its next answer.
+    pub(super) carried: Option<Descriptors>,
     pub(super) outbox: Outbox,
     pub(super) stderr: Stderr,
     /// Where what tasks print is captured.
@@ -98,6 +104,24 @@ impl Link {
         !self.hung_up && self.rings.as_ref().is_some_and(|rings| rings.calls.has_news())
     }
 
+    /// Has descriptors go along with the frame that is pushed next.
+    pub(super) fn push_descriptors(&mut self, descriptors: Descriptors) {
+        let frame = carried::frame(descriptors.len());
+        if self.live_rings().is_none() {
+            self.outbox.push_with(&frame, descriptors);
+            return;
+        }
+        // Only few tasks with handles are sent ahead, so the socket has room for what is attached to one byte each.
+        let fds: Vec<BorrowedFd<'_>> = descriptors.iter().map(|fd| fd.as_fd()).collect();
+        match socket::send_with_fds(&self.socket, &[IoSlice::new(&carried::MARK)], &fds) {
+            Ok(_) => self.outbox.push(&frame),
+            Err(error) => {
+                tracing::warn!(pid = self.pid, %error, "descriptors cannot be sent along");
+                self.outbox.push(&carried::NONE);
+            }
+        }
+    }
+
     /// Writes what waits, as far as it goes. True: some is left.
     pub(super) fn flush(&mut self) -> io::Result<bool> {
         let Link {
@@ -108,11 +132,17 @@ impl Link {
             ..
         } = self;
         let Some(Rings { calls, .. }) = rings.as_mut().filter(|_| *stage == Stage::Serving) else {
-            outbox.flush(|slices| socket::send(socket, slices))?;
+            outbox.flush(|slices, descriptors| {
+                if descriptors.is_empty() {
+                    return socket::send(socket, slices);
+                }
+                let fds: Vec<BorrowedFd<'_>> = descriptors.iter().map(|fd| fd.as_fd()).collect();
+                socket::send_with_fds(socket, slices, &fds)
+            })?;
             return Ok(!outbox.is_empty());
         };
         loop {
-            outbox.flush(|slices| {
+            outbox.flush(|slices, _| {
                 let written = calls.write(slices.iter().find(|s| !s.is_empty()).map_or(&[], |s| &**s))?;
                 if calls.publish() {
                     calls.wake_reader();

@@ -2,9 +2,12 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use crate::future::bytes::Bytes;
+use pexec_proto::codec::Prefix;
+
+use crate::future::bytes::{Bytes, Descriptors};
 
 /// From this size on an argument is not copied on its way to the socket.
 const LARGE: usize = 16 << 10;
@@ -14,6 +17,10 @@ const RUN: usize = 64 << 10;
 enum Piece {
     Run(Vec<u8>),
     Large(Arc<Vec<u8>>),
+    /// The content of a string of bytes, without its length.
+    Content(Arc<(Prefix, Vec<u8>)>),
+    /// Bytes with descriptors attached to the first.
+    Carrying(Vec<u8>, Descriptors),
 }
 
 impl Piece {
@@ -21,6 +28,8 @@ impl Piece {
         match self {
             Piece::Run(bytes) => bytes,
             Piece::Large(bytes) => bytes,
+            Piece::Content(content) => &content.1,
+            Piece::Carrying(bytes, _) => bytes,
         }
     }
 }
@@ -61,24 +70,43 @@ impl Outbox {
             Bytes::Long(bytes) if bytes.len() >= LARGE => {
                 self.pieces.push_back(Piece::Large(Arc::clone(bytes)));
             }
-            _ => self.push(body.as_slice()),
+            Bytes::Content(content) => {
+                self.push(content.0.as_ref());
+                self.pieces.push_back(Piece::Content(Arc::clone(content)));
+            }
+            Bytes::Short(..) | Bytes::Long(_) => self.push(body.parts().1),
         }
     }
 
-    /// Writes as much as `write` takes; it gives 0 or `WouldBlock` when it takes no more.
+    /// Appends bytes that descriptors go along with.
+    pub(super) fn push_with(&mut self, bytes: &[u8], descriptors: Descriptors) {
+        self.pieces
+            .push_back(Piece::Carrying(bytes.to_vec(), descriptors));
+    }
+
+    /// Writes as much as `write` takes; it gives 0 or `WouldBlock` when it takes no more. Descriptors belong to the
+    /// first byte.
     pub(super) fn flush(
         &mut self,
-        mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
+        mut write: impl FnMut(&[IoSlice<'_>], &[Arc<OwnedFd>]) -> io::Result<usize>,
     ) -> io::Result<()> {
         const SLICES: usize = 16;
         while !self.pieces.is_empty() {
             let mut slices: [IoSlice<'_>; SLICES] = std::array::from_fn(|_| IoSlice::new(&[]));
-            let n = self.pieces.len().min(SLICES);
+            let mut pieces = self.pieces.iter().take(SLICES);
+            let (n, descriptors) = match pieces.next() {
+                // The first byte of those is never behind others.
+                Some(Piece::Carrying(_, descriptors)) if self.written == 0 => (1, &descriptors[..]),
+                _ => {
+                    let plain = pieces.take_while(|piece| !matches!(piece, Piece::Carrying(..)));
+                    (1 + plain.count(), &[][..])
+                }
+            };
             let skip = std::iter::once(self.written).chain(std::iter::repeat(0));
             for ((slice, piece), skip) in slices.iter_mut().zip(&self.pieces).zip(skip) {
                 *slice = IoSlice::new(&piece.bytes()[skip..]);
             }
-            match write(&slices[..n]) {
+            match write(&slices[..n], descriptors) {
                 Ok(0) => return Ok(()),
                 Ok(sent) => self.advance(sent),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -126,13 +154,16 @@ mod tests {
             if i % 20 == 0 {
                 let body = Bytes::from(vec![!(i as u8); LARGE + i as usize * 5000]);
                 outbox.push_body(&body);
-                wanted.extend_from_slice(body.as_slice());
+                wanted.extend_from_slice(body.parts().1);
+                outbox.push_body(&Bytes::content(wanted[..LARGE].to_vec()));
+                let content = Bytes::content(wanted[..LARGE].to_vec()).into_vec();
+                wanted.extend_from_slice(&content);
             }
         }
         let mut got = Vec::new();
         let mut buffer = [0; 10_000];
         while got.len() < wanted.len() {
-            outbox.flush(|slices| socket::send(&ours, slices)).unwrap();
+            outbox.flush(|slices, _| socket::send(&ours, slices)).unwrap();
             let n = socket::receive(&theirs, &mut buffer).unwrap();
             got.extend_from_slice(&buffer[..n]);
         }

@@ -21,8 +21,17 @@ use super::link::{Link, Pace, Rings};
 use super::outbox::Outbox;
 use super::stderr::Stderr;
 use super::watch::{Source, Watch};
+use crate::carried::Arrived;
 use crate::entry::WORKER_VAR;
+use crate::future::bytes::Descriptors;
 use crate::preamble;
+
+/// What marks begin with: first a byte that no text in UTF-8 has, so that little of it looks like the beginning of one.
+fn token(random: &[u8; 32]) -> [u8; 16] {
+    let mut token = [0xff; 16];
+    token[1..].copy_from_slice(&random[..15]);
+    token
+}
 
 /// How the workers of a pool are started.
 pub(crate) struct Launch {
@@ -36,6 +45,8 @@ pub(crate) struct Launch {
     pub(crate) rings: bool,
     /// The initializer's call: reference and argument.
     pub(crate) initializer: Option<Vec<u8>>,
+    /// What goes along with the initializer's argument.
+    pub(crate) descriptors: Descriptors,
     /// The finalizer's, likewise.
     pub(crate) finalizer: Option<Vec<u8>>,
     pub(crate) limits: Option<Limits>,
@@ -87,7 +98,7 @@ impl Launch {
             None => (None, None),
         };
         let token = match self.capture {
-            Some(_) => preamble::random()?.first_chunk().copied(),
+            Some(_) => Some(token(&preamble::random()?)),
             None => None,
         };
         let capture = || Some(Capture::new(token?, self.capture?));
@@ -156,6 +167,8 @@ impl Launch {
             stage: Stage::Handshake,
             handshake: Some(handshake),
             inbox: Inbox::new(MAX_HANDSHAKE_BODY),
+            arrived: Arrived::default(),
+            carried: None,
             outbox: Outbox::default(),
             stderr: Stderr::new(stderr.into(), capture()),
             stdout: stdout.map(|stdout| Stderr::new(stdout.into(), capture())),

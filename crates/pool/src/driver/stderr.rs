@@ -136,6 +136,12 @@ impl Stderr {
     pub(super) fn read_rest(&mut self, terminal: &mut Terminal, watch: &Watch) {
         self.drain(terminal, watch, 64);
         self.pipe = None;
+        if let Some(capture) = &mut self.capture {
+            let (mut all, mut nobodys) = (Vec::new(), Vec::new());
+            capture.finish(&mut all, &mut nobodys);
+            note(&mut self.tail, &mut self.alloc_failed, &all);
+            terminal.write(&nobodys, watch);
+        }
     }
 
     fn drain(&mut self, terminal: &mut Terminal, watch: &Watch, reads: usize) {
@@ -193,7 +199,7 @@ impl Stderr {
         }
     }
 
-    /// What the task has written in which the worker has ended; likewise.
+    /// What the task has written in which the worker has ended, once all is read; likewise.
     pub(super) fn take_unfinished(&mut self, task: u64) -> Vec<u8> {
         let capture = self.capture.as_mut();
         capture.map_or_else(Vec::new, |capture| capture.take_unfinished(task))

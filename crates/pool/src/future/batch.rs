@@ -6,7 +6,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::slot::Slot;
+use super::bytes::Descriptors;
+use super::slot::SlotRef;
 use crate::error::TaskError;
 
 /// The length of an item's length.
@@ -64,11 +65,18 @@ pub(crate) fn split_item(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(u32::from_le_bytes(*len) as usize)
 }
 
+/// An item's value: its bytes, and what came along.
+type Item<'a> = (&'a [u8], &'a mut Descriptors);
+
 /// What became of items, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Results {
     bytes: Vec<u8>,
     errors: VecDeque<Box<TaskError>>,
+    /// What came along with values that have handles, by where in `bytes` they begin.
+    descriptors: VecDeque<(usize, Descriptors)>,
+    /// What came along with the value that was read last.
+    along: Descriptors,
     count: u32,
     /// How far they were read.
     read: usize,
@@ -83,6 +91,12 @@ impl Results {
         self.bytes.extend_from_slice(&(value.len() as u32).to_le_bytes());
         self.bytes.extend_from_slice(value);
         self.count += 1;
+    }
+
+    /// Likewise, of a value with handles.
+    pub(crate) fn push_carried(&mut self, value: &[u8], descriptors: Descriptors) {
+        self.descriptors.push_back((self.bytes.len(), descriptors));
+        self.push(value);
     }
 
     pub(crate) fn push_error(&mut self, error: Box<TaskError>) {
@@ -102,7 +116,7 @@ impl Results {
 
     /// The next one, once.
     #[inline]
-    pub(crate) fn next(&mut self) -> Option<Result<&[u8], Box<TaskError>>> {
+    pub(crate) fn next(&mut self) -> Option<Result<Item<'_>, Box<TaskError>>> {
         let from = self.read + PREFIX;
         let prefix = self.bytes.get(self.read..from)?;
         let len = u32::from_le_bytes(*prefix.first_chunk()?);
@@ -110,8 +124,12 @@ impl Results {
             self.read = from;
             return Some(Err(self.errors.pop_front()?));
         }
+        if let Some((_, along)) = self.descriptors.pop_front_if(|(at, _)| *at == self.read) {
+            self.along = along;
+        }
         self.read = from + len as usize;
-        self.bytes.get(from..self.read).map(Ok)
+        let value = self.bytes.get(from..self.read)?;
+        Some(Ok((value, &mut self.along)))
     }
 }
 
@@ -126,7 +144,7 @@ struct State {
     left: u32,
     results: Results,
     /// Goes on where this one was cut.
-    rest: Option<Arc<Slot>>,
+    rest: Option<SlotRef>,
 }
 
 /// See the module's text.
@@ -178,11 +196,16 @@ impl Batch {
             s.done += done;
             s.results.pace = results.pace.or(s.results.pace);
             s.results.count += results.count;
-            if s.results.bytes.is_empty() {
+            let before = s.results.bytes.len();
+            if before == 0 {
                 s.results.bytes = results.bytes;
             } else {
                 s.results.bytes.extend_from_slice(&results.bytes);
             }
+            let descriptors = results.descriptors.into_iter();
+            s.results
+                .descriptors
+                .extend(descriptors.map(|(at, d)| (before + at, d)));
             s.results.errors.extend(results.errors);
         });
     }
@@ -207,25 +230,25 @@ impl Batch {
     }
 
     /// What was cut off last goes on there; what was cut off before, behind it.
-    pub(crate) fn go_on_in(&self, slot: Arc<Slot>) {
-        let before = self.with(|s| s.rest.replace(Arc::clone(&slot)));
+    pub(crate) fn go_on_in(&self, slot: SlotRef) {
+        let before = self.with(|s| s.rest.replace(SlotRef::clone(&slot)));
         if let (Some(batch), Some(before)) = (slot.batch(), before) {
             batch.go_on_in(before);
         }
     }
 
     /// How many items are its own, and where those that were cut off are.
-    pub(crate) fn kept(&self) -> (usize, Option<Arc<Slot>>) {
+    pub(crate) fn kept(&self) -> (usize, Option<SlotRef>) {
         self.with(|s| ((s.done + s.left) as usize, s.rest.clone()))
     }
 
     /// Where those that were cut off are; once.
-    pub(crate) fn take_rest(&self) -> Option<Arc<Slot>> {
+    pub(crate) fn take_rest(&self) -> Option<SlotRef> {
         self.with(|s| s.rest.take())
     }
 
     /// What became of the items, and where those that were cut off are; once.
-    pub(crate) fn take(&self) -> (Results, Option<Arc<Slot>>) {
+    pub(crate) fn take(&self) -> (Results, Option<SlotRef>) {
         self.with(|s| (std::mem::take(&mut s.results), s.rest.take()))
     }
 }
@@ -271,7 +294,15 @@ mod tests {
     }
 
     fn values(results: &mut Results) -> Vec<Result<Vec<u8>, String>> {
-        std::iter::from_fn(|| Some(results.next()?.map(<[u8]>::to_vec).map_err(|e| e.to_string()))).collect()
+        std::iter::from_fn(|| {
+            Some(
+                results
+                    .next()?
+                    .map(|(value, _)| value.to_vec())
+                    .map_err(|e| e.to_string()),
+            )
+        })
+        .collect()
     }
 
     #[test]

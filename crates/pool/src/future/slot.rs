@@ -11,7 +11,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::batch::Batch;
-use super::bytes::Bytes;
+use super::bytes::{Bytes, Descriptors};
 use crate::error::TaskError;
 use crate::function::Descriptor;
 use crate::ids::TaskId;
@@ -25,6 +25,8 @@ const DONE: u8 = 2;
 pub(crate) enum Value {
     /// The codec's bytes, from another process.
     Encoded(Bytes),
+    /// Likewise, with what came along.
+    Carried(Box<Carried>),
     /// The value itself, from this process.
     Local(Box<dyn Any + Send>),
     /// Each item's, in the slot's batch.
@@ -39,9 +41,9 @@ pub(crate) type EmitFn = Box<dyn Fn(&[u8]) + Send + Sync>;
 
 /// What an executor can be asked about a task that it accepted.
 pub(crate) trait Control: Send + Sync {
-    fn cancel(&self, slot: &Arc<Slot>) -> bool;
-    fn kill(&self, slot: &Arc<Slot>) -> bool;
-    fn interrupt(&self, slot: &Arc<Slot>) -> bool;
+    fn cancel(&self, slot: &SlotRef) -> bool;
+    fn kill(&self, slot: &SlotRef) -> bool;
+    fn interrupt(&self, slot: &SlotRef) -> bool;
     /// Whether a task that is accepted and not done has started.
     fn is_running(&self, _slot: &Slot) -> bool {
         false
@@ -68,6 +70,15 @@ pub(crate) struct Extra {
     pub(crate) on_emit: Option<EmitFn>,
     /// It is several items of a map.
     pub(crate) batch: Option<Batch>,
+    /// Its argument has handles.
+    pub(crate) carries: bool,
+}
+
+/// A value's encoding, and the descriptors of the handles in it.
+#[derive(Clone)]
+pub(crate) struct Carried {
+    pub(crate) bytes: Bytes,
+    pub(crate) descriptors: Descriptors,
 }
 
 type Callback = Box<dyn FnOnce(&Outcome) + Send>;
@@ -85,13 +96,25 @@ pub(crate) trait Notify: Send + Sync {
 
 /// What a task leaves behind in its slot, by its stage.
 enum Body {
-    /// Nothing: no argument, or a value that was handed out.
+    /// Nothing: no argument, or a value that lies elsewhere.
     Empty,
     /// Its encoded argument until it is done, then its encoded value.
     Bytes(Bytes),
+    /// Likewise, of a value with handles.
+    Carried(Box<Carried>),
     Local(Box<dyn Any + Send>),
-    /// Stays when it is handed out, for callbacks that come late.
     Failed(Box<TaskError>),
+    /// It was handed out; a failure stays, for callbacks that come late.
+    HandedOut(Option<Box<TaskError>>),
+}
+
+impl Body {
+    fn failure(&self) -> Option<&TaskError> {
+        match self {
+            Body::Failed(error) | Body::HandedOut(Some(error)) => Some(error),
+            _ => None,
+        }
+    }
 }
 
 /// Only few tasks have any of it at a time.
@@ -99,16 +122,36 @@ enum Body {
 struct Attendance {
     waiters: Vec<Waiter>,
     progress: Option<(f64, String)>,
+    /// How its attempts so far have ended.
+    attempts: Vec<TaskError>,
     output: Option<Arc<Output>>,
 }
 
 struct State {
     body: Body,
-    taken: bool,
     attendance: Option<Box<Attendance>>,
 }
 
 impl State {
+    /// `None`: that was done before.
+    fn hand_out(&mut self) -> Option<End> {
+        let end = match std::mem::replace(&mut self.body, Body::HandedOut(None)) {
+            Body::Bytes(bytes) => Ok(Value::Encoded(bytes)),
+            Body::Carried(carried) => Ok(Value::Carried(carried)),
+            Body::Local(value) => Ok(Value::Local(value)),
+            Body::Failed(error) => {
+                self.body = Body::HandedOut(Some(error.clone()));
+                Err(error)
+            }
+            Body::Empty => Ok(Value::Batch),
+            Body::HandedOut(failure) => {
+                self.body = Body::HandedOut(failure);
+                return None;
+            }
+        };
+        Some(end)
+    }
+
     fn attend(&mut self) -> &mut Attendance {
         self.attendance.get_or_insert_default()
     }
@@ -117,6 +160,9 @@ impl State {
         Some(&mut self.attendance.as_mut()?.waiters)
     }
 }
+
+/// A hand on a slot. Every task has two, so they are counted in one word only: nobody needs a weak one.
+pub(crate) type SlotRef = triomphe::Arc<Slot>;
 
 pub(crate) struct Slot {
     id: TaskId,
@@ -133,12 +179,12 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    pub(crate) fn new(id: TaskId, control: Controller, extra: Option<Box<Extra>>) -> Arc<Slot> {
+    pub(crate) fn new(id: TaskId, control: Controller, extra: Option<Box<Extra>>) -> SlotRef {
         Slot::build(id, control, extra, None, Body::Empty)
     }
 
     /// The rest of a batch that was cut.
-    pub(crate) fn with_rest(of: &Slot, rest: Batch) -> Option<Arc<Slot>> {
+    pub(crate) fn with_rest(of: &Slot, rest: Batch) -> Option<SlotRef> {
         let kept = of.batch().map_or(0, |batch| batch.done() + batch.left());
         let id = TaskId(of.id.0 + u64::from(kept));
         Some(Slot::with_batch(id, Arc::clone(&of.control), of.call?, rest))
@@ -150,7 +196,7 @@ impl Slot {
         control: Controller,
         call: &'static Descriptor,
         batch: Batch,
-    ) -> Arc<Slot> {
+    ) -> SlotRef {
         let extra = Extra {
             batch: Some(batch),
             ..Extra::default()
@@ -165,8 +211,27 @@ impl Slot {
         extra: Option<Box<Extra>>,
         call: &'static Descriptor,
         argument: Bytes,
-    ) -> Arc<Slot> {
+    ) -> SlotRef {
         Slot::build(id, control, extra, Some(call), Body::Bytes(argument))
+    }
+
+    /// A task for another process, whose argument has handles.
+    pub(crate) fn with_handles(
+        id: TaskId,
+        control: Controller,
+        extra: Option<Box<Extra>>,
+        call: &'static Descriptor,
+        argument: Carried,
+    ) -> SlotRef {
+        let mut extra = extra.unwrap_or_default();
+        extra.carries = true;
+        Slot::build(
+            id,
+            control,
+            Some(extra),
+            Some(call),
+            Body::Carried(Box::new(argument)),
+        )
     }
 
     fn build(
@@ -175,15 +240,14 @@ impl Slot {
         extra: Option<Box<Extra>>,
         call: Option<&'static Descriptor>,
         body: Body,
-    ) -> Arc<Slot> {
-        Arc::new(Slot {
+    ) -> SlotRef {
+        SlotRef::new(Slot {
             id,
             key: AtomicU32::new(u32::MAX),
             stage: AtomicU8::new(QUEUED),
             waiting: AtomicBool::new(false),
             state: Mutex::new(State {
                 body,
-                taken: false,
                 attendance: None,
             }),
             call,
@@ -249,6 +313,18 @@ impl Slot {
     pub(crate) fn argument(&self) -> Option<Bytes> {
         match &self.lock().body {
             Body::Bytes(bytes) if !self.is_done() => Some(bytes.clone()),
+            Body::Carried(carried) if !self.is_done() => Some(carried.bytes.clone()),
+            _ => None,
+        }
+    }
+
+    /// The descriptors of the handles in the argument of a task that is not done; `None` for one without.
+    pub(crate) fn descriptors(&self) -> Option<Descriptors> {
+        if !self.extra.as_ref()?.carries {
+            return None;
+        }
+        match &self.lock().body {
+            Body::Carried(carried) if !self.is_done() => Some(carried.descriptors.clone()),
             _ => None,
         }
     }
@@ -257,6 +333,13 @@ impl Slot {
         let _ = self
             .stage
             .compare_exchange(QUEUED, RUNNING, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// It waits for another attempt.
+    pub(crate) fn set_waiting(&self) {
+        let _ = self
+            .stage
+            .compare_exchange(RUNNING, QUEUED, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     pub(crate) fn is_running(&self) -> bool {
@@ -275,9 +358,10 @@ impl Slot {
     pub(crate) fn complete(&self, end: End) -> bool {
         let body = match end {
             Ok(Value::Encoded(bytes)) => Body::Bytes(bytes),
+            Ok(Value::Carried(carried)) => Body::Carried(carried),
             Ok(Value::Local(value)) => Body::Local(value),
             Ok(Value::Batch) => Body::Empty,
-            Err(error) => Body::Failed(error),
+            Err(error) => Body::Failed(self.with_attempts(error)),
         };
         let (waiters, argument) = {
             let mut state = self.lock();
@@ -294,6 +378,24 @@ impl Slot {
         true
     }
 
+    /// An attempt has ended thus, and another one follows.
+    pub(crate) fn keep_attempt(&self, error: TaskError) {
+        self.lock().attend().attempts.push(error);
+    }
+
+    /// The error of a task with what came before it.
+    fn with_attempts(&self, error: Box<TaskError>) -> Box<TaskError> {
+        let attempts = self
+            .lock()
+            .attendance
+            .as_mut()
+            .map(|a| std::mem::take(&mut a.attempts));
+        match attempts.filter(|attempts| !attempts.is_empty()) {
+            Some(attempts) => Box::new(error.after(attempts)),
+            None => error,
+        }
+    }
+
     /// It has this error as its outcome, or each of its items that has none.
     pub(crate) fn fail(&self, error: TaskError) -> bool {
         match self.batch() {
@@ -308,22 +410,18 @@ impl Slot {
     /// The outcome as callbacks see it; meaningful once done.
     pub(crate) fn outcome(&self) -> Outcome {
         let state = self.lock();
-        let error = match &state.body {
-            Body::Failed(error) => Some(TaskError::clone(error)),
-            Body::Empty | Body::Bytes(_) | Body::Local(_) => None,
-        };
+        let error = state.body.failure().cloned();
         let output = state.attendance.as_ref().and_then(|a| a.output.clone());
         drop(state);
         Outcome::new(self.id, self.label().map(str::to_owned), error).with_output(output)
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.is_done()
-            && matches!(&self.lock().body, Body::Failed(error) if matches!(**error, TaskError::Cancelled))
+        self.is_done() && matches!(self.lock().body.failure(), Some(TaskError::Cancelled))
     }
 
     pub(crate) fn is_error(&self) -> bool {
-        self.is_done() && matches!(self.lock().body, Body::Failed(_))
+        self.is_done() && self.lock().body.failure().is_some()
     }
 
     /// Hands the end out; `None` while there is none.
@@ -335,19 +433,20 @@ impl Slot {
         if !self.is_done() {
             return None;
         }
-        let mut state = self.lock();
-        if std::mem::replace(&mut state.taken, true) {
-            drop(state);
-            panic!("a TaskFuture was used after it had given its result");
-        }
-        match std::mem::replace(&mut state.body, Body::Empty) {
-            Body::Bytes(bytes) => Some(Ok(Value::Encoded(bytes))),
-            Body::Local(value) => Some(Ok(Value::Local(value))),
-            Body::Failed(error) => {
-                state.body = Body::Failed(error.clone());
-                Some(Err(error))
-            }
-            Body::Empty => Some(Ok(Value::Batch)),
+        let end = self.lock().hand_out();
+        Some(end.unwrap_or_else(|| handed_out()))
+    }
+
+    /// Hands the end of a task out that is done, whose last hand this was.
+    ///
+    /// # Panics
+    ///
+    /// As [`Slot::take`].
+    pub(crate) fn into_end(self) -> End {
+        let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match state.hand_out() {
+            Some(end) => end,
+            None => handed_out(),
         }
     }
 
@@ -451,25 +550,29 @@ impl Slot {
         self.control.waited(how_long);
     }
 
-    pub(crate) fn cancel(self: &Arc<Self>) -> bool {
-        if self.is_done() {
-            self.is_cancelled()
+    pub(crate) fn cancel(slot: &SlotRef) -> bool {
+        if slot.is_done() {
+            slot.is_cancelled()
         } else {
-            self.control.cancel(self)
+            slot.control.cancel(slot)
         }
     }
 
-    pub(crate) fn kill(self: &Arc<Self>) -> bool {
-        if self.is_done() {
+    pub(crate) fn kill(slot: &SlotRef) -> bool {
+        if slot.is_done() {
             false
         } else {
-            self.control.kill(self)
+            slot.control.kill(slot)
         }
     }
 
-    pub(crate) fn interrupt(self: &Arc<Self>) -> bool {
-        !self.is_done() && self.control.interrupt(self)
+    pub(crate) fn interrupt(slot: &SlotRef) -> bool {
+        !slot.is_done() && slot.control.interrupt(slot)
     }
+}
+
+fn handed_out() -> ! {
+    panic!("a TaskFuture was used after it had given its result")
 }
 
 fn for_each_waiter(slot: &Slot, waiters: Option<Vec<Waiter>>) {

@@ -7,7 +7,7 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use super::TaskFuture;
-use super::slot::{Controller, Notify, Slot};
+use super::slot::{Controller, Notify, Slot, SlotRef};
 use crate::error::{Deadline, TaskError};
 use crate::function::Payload;
 
@@ -119,7 +119,7 @@ impl Ready {
 }
 
 /// Who has all of these tasks; `None`: several, or none. Where it is several, each looks after its own.
-fn controller<'a>(slots: impl Iterator<Item = &'a Arc<Slot>> + Clone) -> Option<Controller> {
+fn controller<'a>(slots: impl Iterator<Item = &'a SlotRef> + Clone) -> Option<Controller> {
     let mut controls = slots.clone().map(|slot| slot.control());
     let first = controls.next()?;
     if controls.all(|other| Arc::ptr_eq(other, first)) {
@@ -172,7 +172,10 @@ pub fn wait<R>(futures: &[TaskFuture<R>], until: Until, timeout: Option<Duration
         done += usize::from(future.is_done());
         failed |= future.slot.is_error();
     }
-    if !met(done, failed) {
+    if until == Until::AllDone {
+        // One after the other is as good, and nobody has to be told of each.
+        let _ = futures.iter().all(|future| until_done(&future.slot, deadline));
+    } else if !met(done, failed) {
         let ready = Arc::new(Ready::default());
         let notify: Arc<dyn Notify> = Arc::clone(&ready) as _;
         futures

@@ -2,21 +2,20 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use pexec_proto::codec;
 
-use crate::error::{Side, TaskError};
+use crate::error::TaskError;
 use crate::function::Payload;
-use crate::future::TaskFuture;
 use crate::future::batch::Results;
-use crate::future::slot::Slot;
+use crate::future::slot::{Slot, SlotRef};
+use crate::future::{TaskFuture, decode};
 
 /// Tasks that were started together: at most one batch, and behind it at most one task of its own.
 #[doc(hidden)]
 pub struct Run<R> {
     /// The batch, and how many inputs are in it.
-    pub(crate) batch: Option<(Arc<Slot>, usize)>,
+    pub(crate) batch: Option<(SlotRef, usize)>,
     pub(crate) one: Option<TaskFuture<R>>,
 }
 
@@ -82,11 +81,11 @@ impl<I: Iterator> Inputs<I> {
 /// Something that was started and not read to its end.
 pub(super) enum Pending<R> {
     One(TaskFuture<R>),
-    Many(Arc<Slot>),
+    Many(SlotRef),
 }
 
 impl<R> Pending<R> {
-    pub(super) fn slot(&self) -> &Arc<Slot> {
+    pub(super) fn slot(&self) -> &SlotRef {
         match self {
             Pending::One(future) => future.slot(),
             Pending::Many(slot) => slot,
@@ -94,7 +93,7 @@ impl<R> Pending<R> {
     }
 
     pub(super) fn cancel(&self) {
-        self.slot().cancel();
+        Slot::cancel(self.slot());
     }
 }
 
@@ -106,7 +105,7 @@ pub(super) struct Reading {
 
 impl Reading {
     /// Of a batch that is done. Also gives what became of its rest, if it was cut.
-    pub(super) fn of(slot: &Slot) -> (Reading, Option<Arc<Slot>>) {
+    pub(super) fn of(slot: &Slot) -> (Reading, Option<SlotRef>) {
         let (results, rest) = slot.batch().map(|batch| batch.take()).unwrap_or_default();
         (Reading { results }, rest)
     }
@@ -118,15 +117,7 @@ impl Reading {
     #[inline]
     pub(super) fn next<R: Payload>(&mut self) -> Option<Result<R, TaskError>> {
         Some(match self.results.next()? {
-            Ok(bytes) => match catch_unwind(|| codec::decode_typed::<R>(bytes)) {
-                Ok(Ok(value)) => Ok(value),
-                Ok(Err(error)) => Err(TaskError::decode(Side::Result, std::any::type_name::<R>(), error)),
-                Err(_) => Err(TaskError::decode(
-                    Side::Result,
-                    std::any::type_name::<R>(),
-                    "its Deserialize panicked",
-                )),
-            },
+            Ok((bytes, descriptors)) => decode(descriptors, || codec::decode_typed(bytes)),
             Err(error) => Err(*error),
         })
     }

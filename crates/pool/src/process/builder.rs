@@ -4,12 +4,14 @@ mod workers;
 
 use std::ffi::OsString;
 use std::fmt::Display;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
+use pexec_ipc::carry;
 use pexec_ipc::process::EnvChange;
 use pexec_proto::FunctionRef;
 use pexec_proto::codec;
@@ -23,6 +25,7 @@ use crate::error::BuildError;
 use crate::function::{
     Payload, TaskFn, assert_no_captures, initializer_reference, try_initializer_reference,
 };
+use crate::future::bytes::Descriptors;
 use crate::limits::Limits;
 use crate::preamble;
 
@@ -80,7 +83,7 @@ pub struct ProcessPoolBuilder {
     capture: bool,
     capture_limit: Option<u64>,
     name: Option<String>,
-    initializer: Option<Result<Vec<u8>, String>>,
+    initializer: Option<Result<(Vec<u8>, Descriptors), String>>,
     task_timeout: Option<Duration>,
     kill_grace: Option<Duration>,
     retry: Option<Retry>,
@@ -116,11 +119,7 @@ impl ProcessPoolBuilder {
         M: 'static,
     {
         const { assert_no_captures::<F>() };
-        self.initializer = Some(encode_call(
-            "initializer",
-            initializer_reference::<F, A, T, M>(),
-            &arg,
-        ));
+        self.initializer = Some(encode_call(initializer_reference::<F, A, T, M>(), &arg));
         self
     }
 
@@ -134,11 +133,7 @@ impl ProcessPoolBuilder {
         M: 'static,
     {
         const { assert_no_captures::<F>() };
-        self.initializer = Some(encode_call(
-            "initializer",
-            try_initializer_reference::<F, A, T, E, M>(),
-            &arg,
-        ));
+        self.initializer = Some(encode_call(try_initializer_reference::<F, A, T, E, M>(), &arg));
         self
     }
 
@@ -168,7 +163,9 @@ impl ProcessPoolBuilder {
         self
     }
 
-    /// More than `n` crashed workers within `per` break the pool; workers that were ended on purpose do not count.
+    /// More than `n` crashed workers within `per` break the pool; workers that were ended on purpose do not count. Of a
+    /// task that crashes one worker after the other the first counts: it has a limit of its own,
+    /// [`Retry::crash_limit`].
     /// Default: crashes that a task is charged with never break it; three failed starts in a row, or a hundred
     /// workers in a row that died without a task, do.
     pub fn restart_limit(mut self, n: usize, per: Duration) -> Self {
@@ -240,6 +237,7 @@ impl ProcessPoolBuilder {
             return Err(BuildError::TooDeep(MAX_DEPTH));
         }
         let initializer = self.initializer.transpose().map_err(BuildError::Invalid)?;
+        let (initializer, descriptors) = initializer.unzip();
         let finalizer = self.finalizer.transpose().map_err(BuildError::Invalid)?;
         let name = self.name.unwrap_or_else(|| "pexec".to_owned());
         let shared = Shared::new(
@@ -266,6 +264,7 @@ impl ProcessPoolBuilder {
             max_message,
             rings: self.transport.unwrap_or_else(Transport::preferred) == Transport::Memory,
             initializer,
+            descriptors: descriptors.unwrap_or_default(),
             finalizer,
             limits: self.limits.map(Limits::encoded),
             nice: self.nice,
@@ -294,6 +293,7 @@ impl ProcessPoolBuilder {
                 && max_message >= LEAST_MESSAGE,
             task_timeout: self.task_timeout,
             retry: self.retry,
+            salt: RandomState::new().build_hasher().finish(),
         };
         match started.recv() {
             Ok(Ok(())) => Ok(pool),
@@ -308,8 +308,10 @@ impl ProcessPoolBuilder {
     }
 }
 
-fn encode_call<A: Payload>(what: &str, function: FunctionRef, arg: &A) -> Result<Vec<u8>, String> {
+fn encode_call<A: Payload>(function: FunctionRef, arg: &A) -> Result<(Vec<u8>, Descriptors), String> {
     let mut body = function.encode().to_vec();
-    codec::encode(arg, &mut body).map_err(|e| format!("the {what}'s argument cannot be serialised: {e}"))?;
-    Ok(body)
+    let mut descriptors = Vec::new();
+    carry::collect(&mut descriptors, || codec::encode(arg, &mut body))
+        .map_err(|e| format!("the initializer's argument cannot be serialised: {e}"))?;
+    Ok((body, descriptors))
 }

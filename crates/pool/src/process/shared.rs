@@ -22,11 +22,11 @@ use crate::core::Policy;
 use crate::driver::{Driver, Source, Watch};
 use crate::error::TaskError;
 use crate::future::bytes::Bytes;
-use crate::future::slot::{Control, Controller, Slot};
+use crate::future::slot::{Control, Controller, Slot, SlotRef};
 
 /// A task on its way to the core.
 pub(crate) struct NewTask {
-    pub(crate) slot: Arc<Slot>,
+    pub(crate) slot: SlotRef,
     /// The same that the slot keeps, at hand.
     pub(crate) argument: Bytes,
     /// How many bytes it has to send.
@@ -36,9 +36,9 @@ pub(crate) struct NewTask {
 
 /// What the pool is asked to do, beyond taking tasks.
 pub(crate) enum Command {
-    Cancel(Arc<Slot>, SyncSender<bool>),
-    Kill(Arc<Slot>, SyncSender<bool>),
-    Interrupt(Arc<Slot>, SyncSender<bool>),
+    Cancel(SlotRef, SyncSender<bool>),
+    Kill(SlotRef, SyncSender<bool>),
+    Interrupt(SlotRef, SyncSender<bool>),
     ShutDown { cancel_queued: bool },
     Terminate,
     Resize(usize),
@@ -551,18 +551,18 @@ impl Control for Arc<Shared> {
             .any(|(id, stage)| id == slot.id().0 && !matches!(stage, Stage::None | Stage::Receiving))
     }
 
-    fn cancel(&self, slot: &Arc<Slot>) -> bool {
-        self.ask(|answer| Command::Cancel(Arc::clone(slot), answer))
+    fn cancel(&self, slot: &SlotRef) -> bool {
+        self.ask(|answer| Command::Cancel(SlotRef::clone(slot), answer))
             .unwrap_or_else(|| slot.is_cancelled())
     }
 
-    fn kill(&self, slot: &Arc<Slot>) -> bool {
-        self.ask(|answer| Command::Kill(Arc::clone(slot), answer))
+    fn kill(&self, slot: &SlotRef) -> bool {
+        self.ask(|answer| Command::Kill(SlotRef::clone(slot), answer))
             .unwrap_or(false)
     }
 
-    fn interrupt(&self, slot: &Arc<Slot>) -> bool {
-        self.ask(|answer| Command::Interrupt(Arc::clone(slot), answer))
+    fn interrupt(&self, slot: &SlotRef) -> bool {
+        self.ask(|answer| Command::Interrupt(SlotRef::clone(slot), answer))
             .unwrap_or(false)
     }
 

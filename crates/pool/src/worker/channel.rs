@@ -5,7 +5,7 @@
 //! through the rings of the shared memory.
 
 use std::io::{self, IoSlice};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,9 @@ use pexec_ipc::socket;
 use pexec_ipc::spin::Spin;
 use pexec_ipc::wake::Bell;
 use pexec_proto::{HEADER_LEN, Header, Kind};
+
+use crate::carried::{self, Arrived};
+use crate::future::bytes::Descriptors;
 
 /// The writing half.
 pub(crate) struct Sender(Mutex<Out>);
@@ -58,6 +61,44 @@ impl Answers {
     }
 }
 
+/// What an answer has beside its frame.
+#[derive(Clone, Copy)]
+pub(super) struct Follow<'a> {
+    /// Bytes that belong to its body.
+    pub(super) content: &'a [u8],
+    pub(super) descriptors: &'a [Arc<OwnedFd>],
+    /// More answers follow very soon: the supervisor can see this one, and is woken for the last.
+    pub(super) more: bool,
+}
+
+impl Out {
+    fn send(&mut self, mut bytes: &[u8], more_follow: bool) -> io::Result<()> {
+        if let Some(answers) = &mut self.ring {
+            return answers.send(bytes, more_follow);
+        }
+        while !bytes.is_empty() {
+            let sent = socket::send(&self.socket, &[IoSlice::new(bytes)])?;
+            bytes = &bytes[sent..];
+        }
+        Ok(())
+    }
+
+    /// Sends what goes along with the frame that follows. Where the kernel takes no more of them, that is said, and
+    /// the reader's error tells it.
+    fn send_descriptors(&mut self, descriptors: &[Arc<OwnedFd>]) -> io::Result<()> {
+        let fds: Vec<BorrowedFd<'_>> = descriptors.iter().map(|fd| fd.as_fd()).collect();
+        let frame = carried::frame(fds.len());
+        if self.ring.is_some() {
+            let there = socket::send_with_fds(&self.socket, &[IoSlice::new(&carried::MARK)], &fds);
+            return self.send(if there.is_ok() { &frame } else { &carried::NONE }, true);
+        }
+        match socket::send_with_fds(&self.socket, &[IoSlice::new(&frame)], &fds) {
+            Ok(sent) => self.send(&frame[sent..], true),
+            Err(_) => self.send(&carried::NONE, true),
+        }
+    }
+}
+
 impl Sender {
     pub(super) fn new(socket: OwnedFd) -> Sender {
         Sender(Mutex::new(Out { socket, ring: None }))
@@ -65,20 +106,21 @@ impl Sender {
 
     /// Sends bytes that are whole frames.
     pub(super) fn send(&self, bytes: &[u8]) -> io::Result<()> {
-        self.send_of_many(bytes, false)
+        let mut out = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        out.send(bytes, false)
     }
 
-    /// Likewise; where more follow very soon, the supervisor can see these, and is woken for the last.
-    pub(super) fn send_of_many(&self, mut bytes: &[u8], more_follow: bool) -> io::Result<()> {
+    /// Sends an answer's frame.
+    pub(super) fn send_answer(&self, frame: &[u8], with: Follow<'_>) -> io::Result<()> {
         let mut out = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(answers) = &mut out.ring {
-            return answers.send(bytes, more_follow);
+        if !with.descriptors.is_empty() {
+            out.send_descriptors(with.descriptors)?;
         }
-        while !bytes.is_empty() {
-            let sent = socket::send(&out.socket, &[IoSlice::new(bytes)])?;
-            bytes = &bytes[sent..];
+        if with.content.is_empty() {
+            return out.send(frame, with.more);
         }
-        Ok(())
+        out.send(frame, true)?;
+        out.send(with.content, with.more)
     }
 
     /// Sends one frame from its parts.
@@ -103,6 +145,8 @@ impl Sender {
 /// The reading half: frames out of a buffer that is filled with all that is there.
 pub(super) struct Receiver {
     socket: OwnedFd,
+    /// Descriptors that came with bytes; each set belongs to one frame that says so.
+    arrived: Arrived,
     ring: Option<Calls>,
     buffer: Vec<u8>,
     from: usize,
@@ -170,6 +214,7 @@ impl Receiver {
     pub(super) fn new(socket: OwnedFd) -> Receiver {
         Receiver {
             socket,
+            arrived: Arrived::default(),
             ring: None,
             buffer: vec![0; 2 * SMALL],
             from: 0,
@@ -244,7 +289,12 @@ impl Receiver {
         self.from += here;
         let mut filled = here;
         while filled < len {
-            filled += receive(&self.socket, &mut self.ring, &mut large[filled..])?;
+            filled += receive(
+                &self.socket,
+                &mut self.arrived,
+                &mut self.ring,
+                &mut large[filled..],
+            )?;
         }
         Ok(())
     }
@@ -256,6 +306,22 @@ impl Receiver {
         bytes.copy_from_slice(&self.buffer[self.from..self.from + N]);
         self.from += N;
         Ok(bytes)
+    }
+
+    /// What goes along with the frame behind this one.
+    pub(super) fn descriptors(&mut self, header: Header) -> io::Result<Descriptors> {
+        let invalid = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why.to_owned());
+        if header.len as usize != size_of::<u16>() {
+            return Err(invalid("a count of descriptors is cut off"));
+        }
+        if u16::from_le_bytes(self.take()?) == 0 {
+            return Ok(Vec::new());
+        }
+        if self.ring.is_some() {
+            self.arrived.receive_marked(&self.socket)?;
+        }
+        let set = self.arrived.take();
+        set.ok_or_else(|| invalid("descriptors are announced that did not come"))
     }
 
     /// Whether a body of this length gets a buffer of its own.
@@ -277,17 +343,23 @@ impl Receiver {
             (self.from, self.to) = (0, self.to - self.from);
         }
         while self.to - self.from < n {
-            self.to += receive(&self.socket, &mut self.ring, &mut self.buffer[self.to..])?;
+            let room = &mut self.buffer[self.to..];
+            self.to += receive(&self.socket, &mut self.arrived, &mut self.ring, room)?;
         }
         Ok(())
     }
 }
 
 /// At least one byte.
-fn receive(socket: &OwnedFd, ring: &mut Option<Calls>, into: &mut [u8]) -> io::Result<usize> {
+fn receive(
+    socket: &OwnedFd,
+    arrived: &mut Arrived,
+    ring: &mut Option<Calls>,
+    into: &mut [u8],
+) -> io::Result<usize> {
     match ring {
         Some(calls) => calls.receive(into),
-        None => match socket::receive(socket, into)? {
+        None => match arrived.receive(socket, into)? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             got => Ok(got),
         },

@@ -1,6 +1,8 @@
 //! The loop of a worker: a call in, an answer out.
 
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pexec_ipc::cells::Stage;
@@ -9,11 +11,12 @@ use pexec_proto::codec;
 use pexec_proto::{FunctionRef, HEADER_LEN, Header, Kind, PanicInfo, Refused, WorkerFailure};
 
 use super::bounds::Bounds;
-use super::channel::Receiver;
+use super::channel::{Follow, Receiver};
 use super::current::{self, Details, Identity};
 use super::startup::{self, Started};
-use crate::function::{Argument, Descriptor, Resolver, Stages, ThunkError};
+use crate::function::{Argument, ArgumentBytes, Descriptor, Resolver, Stages, ThunkError};
 use crate::future::batch::split_item;
+use crate::future::bytes::Descriptors;
 use crate::panics;
 
 /// Serves until told to leave, and ends the process.
@@ -38,7 +41,7 @@ fn run(mut started: Started) -> io::Result<()> {
     let setup = &started.setup;
     process::name_thread(&format!("{}-{}", setup.pool, setup.slot));
     if let Some(body) = &setup.initializer {
-        match panics::catch(|| initialize(body)) {
+        match panics::catch(|| initialize(body, &mut started.descriptors)) {
             Ok(Ok(())) => {}
             Ok(Err(reason)) => return refuse(me, format!("the initializer failed: {reason}")),
             Err(panic) => return refuse(me, format!("the initializer panicked: {panic}")),
@@ -50,20 +53,21 @@ fn run(mut started: Started) -> io::Result<()> {
         .saturating_add(FunctionRef::LEN as u32);
     let mut answer = Answer::default();
     let mut large = Vec::new();
-    let mut details = None;
+    let mut along = Along::default();
     loop {
         let header = receiver.header(limit)?;
         match header.kind {
             Kind::Call => {
-                let details: Option<Box<Details>> = details.take();
-                let _bounded = bounds.for_task(details.as_ref().and_then(|d| d.limits))?;
-                call(me, &mut receiver, header, details, &mut large, &mut answer)?;
+                let own = along.details.as_ref().and_then(|details| details.limits);
+                let _bounded = bounds.for_task(own)?;
+                call(me, &mut receiver, header, &mut along, &mut large, &mut answer)?;
             }
             Kind::Batch => batch(me, &mut receiver, header, &mut large, &mut answer)?,
             Kind::Context => {
                 let body = receiver.body(header.len as usize, &mut large)?;
-                details = Some(Box::new(decode_details(body)?));
+                along.details = Some(Box::new(decode_details(body)?));
             }
+            Kind::Descriptors => along.descriptors = receiver.descriptors(header)?,
             Kind::Stop => {
                 if let Some(body) = &setup.finalizer {
                     finalize(body);
@@ -79,9 +83,9 @@ fn run(mut started: Started) -> io::Result<()> {
     }
 }
 
-fn initialize(body: &[u8]) -> Result<(), String> {
+fn initialize(body: &[u8], descriptors: &mut Descriptors) -> Result<(), String> {
     let (function, arg) = FunctionRef::split(body).ok_or("the initializer's reference is cut off")?;
-    current::set_state(Descriptor::resolve(function)?.run_keep(arg)?);
+    current::set_state(Descriptor::resolve(function)?.run_keep(arg, descriptors)?);
     Ok(())
 }
 
@@ -89,7 +93,7 @@ fn initialize(body: &[u8]) -> Result<(), String> {
 fn finalize(body: &[u8]) {
     let ended = panics::catch(|| -> Result<(), String> {
         let (function, arg) = FunctionRef::split(body).ok_or("the finalizer's reference is cut off")?;
-        drop(Descriptor::resolve(function)?.run_keep(arg)?);
+        drop(Descriptor::resolve(function)?.run_keep(arg, &mut Descriptors::new())?);
         Ok(())
     });
     let me = std::process::id();
@@ -121,31 +125,43 @@ fn decode_details(body: &[u8]) -> io::Result<Details> {
     })
 }
 
+/// What came before a call, for it.
+#[derive(Default)]
+struct Along {
+    details: Option<Box<Details>>,
+    descriptors: Descriptors,
+}
+
 fn call(
     me: &'static Identity,
     receiver: &mut Receiver,
     header: Header,
-    details: Option<Box<Details>>,
+    along: &mut Along,
     large: &mut Vec<u8>,
     answer: &mut Answer,
 ) -> io::Result<()> {
     me.cells.set_running(header.task, Stage::Receiving);
     let len = header.len as usize;
-    let (function, arg) = if Receiver::is_large(len) {
+    let (function, bytes) = if Receiver::is_large(len) {
         // Apart from the reference, so that the argument's bytes can become the argument.
         let function = receiver.take::<{ FunctionRef::LEN }>()?;
         let mut own = std::mem::take(large);
         receiver.rest(len - FunctionRef::LEN, &mut own)?;
         (
             FunctionRef::split(&function).map(|(f, _)| f),
-            Argument::Owned(own),
+            ArgumentBytes::Owned(own),
         )
     } else {
         match FunctionRef::split(receiver.body(len, large)?) {
-            Some((function, arg)) => (Some(function), Argument::Slice(arg)),
-            None => (None, Argument::Slice(&[])),
+            Some((function, arg)) => (Some(function), ArgumentBytes::Slice(arg)),
+            None => (None, ArgumentBytes::Slice(&[])),
         }
     };
+    let mut argument = Argument {
+        bytes,
+        descriptors: std::mem::take(&mut along.descriptors),
+    };
+    let details = along.details.take();
     if !me.cells.start(header.cell) {
         me.cells.set_idle();
         return me.sender.send_frame(Kind::Skipped, header.cell, header.task, &[]);
@@ -158,7 +174,7 @@ fn call(
         Some(function) => answer.functions.resolve(function),
         None => Err("the call is cut off".to_owned()),
     };
-    answer.give(me, header, &task, arg, false)?;
+    answer.give(me, header, &task, &mut argument, false)?;
     current::end();
     // What the task printed is seen now, not when a later task fills the buffer.
     let _ = io::stdout().flush();
@@ -185,6 +201,10 @@ fn batch(
     let cut_off = || io::Error::new(io::ErrorKind::InvalidData, "a batch is cut off");
     let (function, mut items) = FunctionRef::split(body).ok_or_else(cut_off)?;
     let task = answer.functions.resolve(function);
+    let mut argument = Argument {
+        bytes: ArgumentBytes::Slice(&[]),
+        descriptors: Vec::new(),
+    };
     let mut started = 0;
     let mut passed_over = false;
     while let Some((item, rest)) = split_item(items) {
@@ -200,7 +220,10 @@ fn batch(
         }
         current::begin(id + u64::from(started), None);
         started += 1;
-        answer.give(me, header, &task, Argument::Slice(item), !rest.is_empty())?;
+        argument.bytes = ArgumentBytes::Slice(item);
+        answer.give(me, header, &task, &mut argument, !rest.is_empty())?;
+        // Whatever went along with the answer.
+        argument.descriptors.clear();
         items = rest;
     }
     current::end();
@@ -250,26 +273,31 @@ impl Stages for Progress<'_> {
         self.me.cells.set_stage(Stage::Encoding);
     }
 
-    fn encoded(&mut self, frame: &mut Vec<u8>) {
-        let size = (frame.len() - HEADER_LEN) as u64;
+    fn encoded(&mut self, frame: &mut Vec<u8>, content: &[u8], descriptors: &[Arc<OwnedFd>]) {
+        let size = (frame.len() - HEADER_LEN + content.len()) as u64;
         let fits = size <= self.me.max_message;
         self.value = Some(if fits {
-            Ok(send(self.me, Kind::Value, self.call, frame, self.more_follow))
+            let follow = Follow {
+                content,
+                descriptors,
+                more: self.more_follow,
+            };
+            Ok(send(self.me, Kind::Value, self.call, frame, follow))
         } else {
             Err(size)
         });
     }
 }
 
-/// Sends the answer whose body `frame` holds behind room for a header. From then on no task runs here.
-fn send(me: &Identity, kind: Kind, call: Header, frame: &mut [u8], more_follow: bool) -> io::Result<()> {
-    let len = (frame.len() - HEADER_LEN) as u32;
+/// Sends the answer whose body `frame` holds behind room for a header, up to the content that follows. From then on no task runs here.
+fn send(me: &Identity, kind: Kind, call: Header, frame: &mut [u8], with: Follow<'_>) -> io::Result<()> {
+    let len = (frame.len() - HEADER_LEN + with.content.len()) as u32;
     frame[..HEADER_LEN].copy_from_slice(&Header::task(kind, len, call.cell, call.task).encode());
     if let Some(marks) = &me.marks {
         marks.end(call.task);
     }
     me.cells.set_stage(Stage::Sending);
-    me.sender.send_of_many(frame, more_follow)?;
+    me.sender.send_answer(frame, with)?;
     me.cells.set_answered();
     Ok(())
 }
@@ -281,7 +309,7 @@ impl Answer {
         me: &Identity,
         call: Header,
         task: &Result<&'static Descriptor, String>,
-        arg: Argument<'_>,
+        argument: &mut Argument<'_>,
         more_follow: bool,
     ) -> io::Result<()> {
         self.frame.clear();
@@ -293,14 +321,18 @@ impl Answer {
             more_follow,
             value: None,
         };
-        let result = panics::catch(|| match task {
-            Err(why) => Err(WorkerFailure::UnknownFunction(why.clone())),
-            Ok(task) => task
-                .run(arg, &mut self.frame, &mut progress)
-                .map_err(|e| match e {
-                    ThunkError::Decode(why) => WorkerFailure::Decode(why),
-                    ThunkError::Encode(why) => WorkerFailure::Encode(why),
-                }),
+        let mut failed = None;
+        let result = panics::catch(|| {
+            failed = match task {
+                Err(why) => Some(Box::new(WorkerFailure::UnknownFunction(why.clone()))),
+                Ok(task) => match task.run(argument, &mut self.frame, &mut progress) {
+                    Ok(()) => None,
+                    Err(error) => Some(Box::new(match *error {
+                        ThunkError::Decode(why) => WorkerFailure::Decode(why),
+                        ThunkError::Encode(why) => WorkerFailure::Encode(why),
+                    })),
+                },
+            };
         });
         let failure = match (progress.value, result) {
             (Some(Ok(sent)), result) => {
@@ -312,22 +344,28 @@ impl Answer {
                 }
                 return sent;
             }
-            (Some(Err(size)), _) => WorkerFailure::TooLarge {
+            (Some(Err(size)), _) => Box::new(WorkerFailure::TooLarge {
                 size,
                 limit: me.max_message,
-            },
-            (None, Ok(Err(failure))) => failure,
-            (None, Ok(Ok(()))) => WorkerFailure::Encode("the task gave nothing".to_owned()),
-            (None, Err(panic)) => WorkerFailure::Panicked(PanicInfo {
+            }),
+            (None, Err(panic)) => Box::new(WorkerFailure::Panicked(PanicInfo {
                 message: panic.message,
                 location: panic.location,
                 backtrace: panic.backtrace,
                 thread: panic.thread,
-            }),
+            })),
+            (None, Ok(())) => {
+                failed.unwrap_or_else(|| Box::new(WorkerFailure::Encode("the task gave nothing".to_owned())))
+            }
         };
         self.frame.truncate(HEADER_LEN);
-        codec::encode(&failure, &mut self.frame).map_err(io::Error::other)?;
-        send(me, Kind::Failure, call, &mut self.frame, more_follow)
+        codec::encode(&*failure, &mut self.frame).map_err(io::Error::other)?;
+        let with = Follow {
+            content: &[],
+            descriptors: &[],
+            more: more_follow,
+        };
+        send(me, Kind::Failure, call, &mut self.frame, with)
     }
 
     fn shrink(&mut self) {

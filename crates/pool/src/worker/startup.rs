@@ -16,6 +16,7 @@ use super::bounds::Bounds;
 use super::channel::{Receiver, Sender};
 use super::current::Identity;
 use super::lifeline;
+use crate::future::bytes::Descriptors;
 use crate::preamble::{self, Preamble};
 
 /// A worker that may be told to run things.
@@ -23,6 +24,8 @@ pub(super) struct Started {
     pub(super) me: &'static Identity,
     pub(super) receiver: Receiver,
     pub(super) setup: Setup,
+    /// What came along for the initializer's argument.
+    pub(super) descriptors: Descriptors,
     /// What its tasks may use, or why this cannot be the worker that is wanted.
     pub(super) bounds: Result<Bounds, String>,
     pub(super) segment: Arc<Segment>,
@@ -79,7 +82,12 @@ pub(super) fn start() -> io::Result<Started> {
     drop(key);
 
     // An initializer's argument is bounded by the supervisor, which is proved by now.
-    let header = receiver.header(u32::MAX)?;
+    let mut header = receiver.header(u32::MAX)?;
+    let mut descriptors = Vec::new();
+    if header.kind == Kind::Descriptors {
+        descriptors = receiver.descriptors(header)?;
+        header = receiver.header(u32::MAX)?;
+    }
     if header.kind != Kind::Setup {
         return Err(invalid(format!(
             "a {:?} frame came where Setup was expected",
@@ -96,6 +104,7 @@ pub(super) fn start() -> io::Result<Started> {
         me,
         receiver,
         setup,
+        descriptors,
         bounds,
         segment,
         bell,

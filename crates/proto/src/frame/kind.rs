@@ -36,11 +36,14 @@ pub enum Kind {
     /// codec bytes. Answered item by item, in order, each with a `Value` or a `Failure`; a `Skipped` takes the place of
     /// those that were taken back.
     Batch = 15,
+    /// Descriptors of the handles in the next `Call`, `Value` or `Setup`: how many, as a u16. They lie in the socket, attached
+    /// to the frame itself, or, where frames go through shared memory, to a byte of their own.
+    Descriptors = 16,
 }
 
 impl Kind {
     /// Every kind, in the order of its byte.
-    pub const ALL: [Kind; 15] = [
+    pub const ALL: [Kind; 16] = [
         Kind::Hello,
         Kind::Proof,
         Kind::Setup,
@@ -56,6 +59,7 @@ impl Kind {
         Kind::Context,
         Kind::Progress,
         Kind::Batch,
+        Kind::Descriptors,
     ];
 
     /// The kind with this byte.
@@ -76,7 +80,7 @@ impl Kind {
     #[must_use]
     pub const fn direction(self) -> Direction {
         match self {
-            Kind::Hello | Kind::Proof => Direction::Both,
+            Kind::Hello | Kind::Proof | Kind::Descriptors => Direction::Both,
             Kind::Setup | Kind::Call | Kind::Context | Kind::Batch | Kind::Stop => Direction::ToWorker,
             Kind::Ready
             | Kind::Refused
@@ -107,6 +111,7 @@ impl Kind {
         };
         let by_stage = match stage {
             Stage::Handshake => matches!(self, Kind::Hello | Kind::Proof),
+            Stage::Setup if matches!(self, Kind::Descriptors) => matches!(from, Role::Supervisor),
             Stage::Setup => {
                 matches!(
                     self,
@@ -118,6 +123,7 @@ impl Kind {
                 Kind::Call
                     | Kind::Context
                     | Kind::Batch
+                    | Kind::Descriptors
                     | Kind::Value
                     | Kind::Failure
                     | Kind::Skipped

@@ -219,3 +219,31 @@ fn a_types_own_refusal_reaches_the_reader_in_its_words() {
     assert!(codec::decode::<Even>(&[4]).is_ok());
     assert_invalid::<Even>(&[5], "5 is odd");
 }
+
+#[test]
+fn what_is_short_has_the_same_bytes_without_memory_of_its_own() {
+    fn same<T: Serialize>(value: &T) {
+        let (mut room, mut bytes) = ([0; 22], Vec::new());
+        codec::encode(value, &mut bytes).expect("it can be encoded");
+        let len = codec::encode_short(value, &mut room).expect("it is short");
+        assert_eq!(room[..len], bytes);
+    }
+    for number in [0, 250, 251, 65_536, u64::MAX] {
+        same(&number);
+        same(&(number as i64));
+        same(&(number, number as u32));
+        same(&[number as u16; 7]);
+        same(&Duration::from_nanos(number));
+    }
+    same(&());
+    same(&('🦀', true, -0.0f64, Unit));
+    same(&Some(Some(())));
+    same(&"a text that is here");
+    let mut room = [0; 22];
+    assert_eq!(
+        codec::encode_short(&"a text that is longer than it", &mut room),
+        None
+    );
+    assert_eq!(codec::encode_short(&Vec::<u8>::new(), &mut room), None);
+    assert_eq!(codec::encode_short(&[0u8; 23], &mut room), None);
+}

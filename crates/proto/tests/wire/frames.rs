@@ -159,11 +159,23 @@ fn each_kind_is_allowed_to_one_side_at_its_stage_only() {
     use Stage::*;
     let table: [(Stage, &[Kind], &[Kind]); 3] = [
         (Stage::Handshake, &[Hello, Proof], &[Hello, Proof]),
-        (Stage::Setup, &[Kind::Setup, Stop], &[Ready, Refused, Leaving]),
+        (
+            Stage::Setup,
+            &[Kind::Setup, Descriptors, Stop],
+            &[Ready, Refused, Leaving],
+        ),
         (
             Serving,
-            &[Call, Context, Batch, Stop],
-            &[Value, Failure, Skipped, Emit, Kind::Progress, Leaving],
+            &[Call, Context, Batch, Descriptors, Stop],
+            &[
+                Value,
+                Failure,
+                Skipped,
+                Emit,
+                Kind::Progress,
+                Descriptors,
+                Leaving,
+            ],
         ),
     ];
     for (stage, supervisor, worker) in table {

@@ -52,6 +52,7 @@ fn a_header_of_every_kind_has_its_golden_bytes() {
         (Kind::Context, "67452301 0d 00 cdab efcdab9078563412"),
         (Kind::Progress, "67452301 0e 00 cdab efcdab9078563412"),
         (Kind::Batch, "67452301 0f 00 cdab efcdab9078563412"),
+        (Kind::Descriptors, "67452301 10 00 cdab efcdab9078563412"),
     ];
     assert_eq!(golden.map(|(kind, _)| kind), Kind::ALL);
     for (kind, golden) in golden {

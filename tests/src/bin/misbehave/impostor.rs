@@ -258,7 +258,7 @@ struct Preamble {
 impl Preamble {
     fn receive() -> io::Result<Preamble> {
         let mut bytes = [0; 52];
-        let descriptors = socket::receive_with_fds(&io::stdin(), &mut bytes)?;
+        let descriptors = socket::receive_exact_with_fds(&io::stdin(), &mut bytes)?;
         let mut rest = &bytes[8..];
         let (mut key, mut slot, mut generation) = ([0; 32], [0; 4], [0; 8]);
         rest.read_exact(&mut key)?;

@@ -1,8 +1,8 @@
 //! Workers that have proved themselves and then misuse the memory that they share with their supervisor. Where a
 //! part asks for it they are good at the only task that there is: they know it without running it.
 
-use std::io;
-use std::os::fd::OwnedFd;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use pexec::{Executor, ProcessPool, Transport, WorkerState};
 use pexec_ipc::cells::{Cells, Stage};
 use pexec_ipc::ring::{CAPACITY, Direction, Reader, Writer};
 use pexec_ipc::segment::Segment;
+use pexec_ipc::socket;
 use pexec_ipc::wake::Bell;
 use pexec_proto::{FunctionRef, HEADER_LEN, Header, Kind, codec};
 use pexec_tests::random::Random;
@@ -208,6 +209,12 @@ fn frame(kind: Kind, call: Header, body: &[u8]) -> Vec<u8> {
     [&header.encode()[..], body].concat()
 }
 
+/// As a worker does whose answer has a handle.
+fn send_descriptor() -> io::Result<()> {
+    let null = std::fs::File::open("/dev/null")?;
+    socket::send_with_fds(&io::stdin(), &[IoSlice::new(b"d")], &[null.as_fd()]).map(drop)
+}
+
 fn die() -> ! {
     let _ = raise(Signal::SIGKILL);
     stay()
@@ -309,6 +316,25 @@ pub(super) fn play(part: &str, descriptors: Vec<OwnedFd>) -> io::Result<()> {
         "answers the same twice" => {
             let (call, _) = rings.started()?;
             rings.say(&[value(call, WRONG), value(call, WRONG + 1)].concat())?;
+        }
+        "floods its socket with descriptors" => {
+            rings.call()?;
+            while send_descriptor().is_ok() {}
+        }
+        "announces descriptors that it did not send" => {
+            let (call, _) = rings.call()?;
+            rings.say(&frame(Kind::Descriptors, call, &1u16.to_le_bytes()))?;
+        }
+        "announces descriptors twice" => {
+            let (call, _) = rings.call()?;
+            for _ in 0..2 {
+                send_descriptor()?;
+                rings.say(&frame(Kind::Descriptors, call, &1u16.to_le_bytes()))?;
+            }
+        }
+        "announces descriptors in half a number" => {
+            let (call, _) = rings.call()?;
+            rings.say(&frame(Kind::Descriptors, call, &[1]))?;
         }
         "skips what was not taken back, through its ring" => {
             let (call, _) = rings.call()?;

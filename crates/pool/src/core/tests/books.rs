@@ -1,8 +1,11 @@
 //! The core's own books, checked as a whole: every task is in exactly one place, and all sums are right.
 
-use crate::core::tasks::Place;
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use crate::core::tasks::{Place, Task};
 use crate::core::workers::{Life, Worker};
-use crate::core::{Core, State, WINDOW_MAX};
+use crate::core::{Core, Key, State, WINDOW_MAX};
 
 /// Panics at the first entry that contradicts another.
 pub(super) fn check(core: &Core) {
@@ -23,7 +26,38 @@ pub(super) fn check(core: &Core) {
         .queue
         .iter()
         .filter(|&&(key, ticket)| is_at(key, Place::Queued { ticket }));
-    assert_eq!(entries.count(), queued, "each queued task has its entry");
+    for (&(Reverse(priority), turn), &key) in &core.ranked {
+        let task = core.task(key).expect("what waits exists");
+        let policy = task.policy.as_ref().expect("it has a priority");
+        assert!(matches!(task.place, Place::Queued { .. }));
+        assert_eq!((policy.priority, policy.turn), (priority, turn));
+        assert_ne!(priority, 0, "a plain task is not ranked");
+    }
+    assert_eq!(
+        entries.count() + core.ranked.len(),
+        queued,
+        "each queued task has its entry"
+    );
+    let ranked = |task: &&Task| task.place != Place::Ended && task.priority() != 0;
+    assert_eq!(
+        core.tasks.iter().flatten().filter(ranked).count(),
+        core.with_priority,
+        "tasks with a priority"
+    );
+    let to_start: BTreeSet<(u64, Key)> = core.start_by.iter().map(|e| (e.0.1, e.0.2)).collect();
+    for (key, task) in (0..).zip(&core.tasks) {
+        if let Some(task) = task
+            && matches!(task.place, Place::Queued { .. } | Place::Delayed { .. })
+            && task.attempt == 1
+            && task.policy.as_ref().is_some_and(|p| p.start_by.is_some())
+        {
+            assert!(
+                to_start.contains(&(task.id, key)),
+                "nobody ends task {} in time",
+                task.id
+            );
+        }
+    }
     let entries = core
         .delayed
         .iter()
@@ -68,8 +102,8 @@ fn check_worker(core: &Core, index: usize, worker: &Worker) -> usize {
             live += 1;
             let task = core.task(entry.key).expect("what was sent exists");
             assert_eq!(
-                (task.id, task.place),
-                (entry.id, Place::Sent { worker: index as u32 })
+                (task.id, task.place, task.priority()),
+                (entry.id, Place::Sent { worker: index as u32 }, entry.priority)
             );
             bytes += u64::from(task.size);
         }

@@ -89,7 +89,7 @@ fn retries_that_are_cancelled_leave_nothing_to_wait_for() {
         rig.turn();
         rig.starts(0);
         rig.dies(0);
-        assert!(rig.core.cancel(key, &mut rig.pages));
+        assert!(!rig.core.cancel(key, &mut rig.pages), "it has started before");
         rig.turn();
         rig.comes_up(0);
     }
@@ -130,7 +130,7 @@ fn a_delay_of_a_key_does_not_wake_its_next_task() {
     rig.turn();
     rig.starts(0);
     rig.is_replaced(0);
-    assert!(rig.core.cancel(old, &mut rig.pages));
+    assert!(!rig.core.cancel(old, &mut rig.pages), "it has started before");
     rig.turn();
     let new: Key = rig.submit(retry(1000));
     assert_eq!(new, old, "the key is used again");

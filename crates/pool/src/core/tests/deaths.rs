@@ -272,7 +272,7 @@ fn a_name_that_a_worker_has_not_cleared_yet_is_not_held_against_another_task() {
     rig.turn();
     rig.starts(0);
     let id = rig.core.task(again).map(|t| t.id).unwrap();
-    assert_eq!(rig.answers(0, ResultKind::Panicked), Answer::Again);
+    assert_eq!(rig.answers(0, ResultKind::Panicked), Answer::Again(again));
     rig.turn();
     assert_eq!(rig.sent(0), [plain, again], "it runs again, behind the other");
     rig.pages.names(0, id);

@@ -3,13 +3,6 @@
 use super::rig::{Rig, ending, ms, sends};
 use crate::core::{Action, Ending, Key, Policy};
 
-fn divisible() -> Policy {
-    Policy {
-        divisible: true,
-        ..Policy::default()
-    }
-}
-
 fn divisions(actions: &[Action]) -> Vec<(usize, Key)> {
     let of = |action: &Action| match *action {
         Action::Divide { worker, key, .. } => Some((worker, key)),
@@ -21,14 +14,17 @@ fn divisions(actions: &[Action]) -> Vec<(usize, Key)> {
 #[test]
 fn a_task_that_keeps_its_worker_busy_is_divided_for_one_that_has_nothing_to_do() {
     let mut rig = Rig::ready(2);
-    let key = rig.submit(Some(divisible()));
+    let key = rig.submit(Some(Policy::divisible()));
     assert_eq!(sends(&rig.turn()), [(0, key)]);
     rig.starts(0);
     assert_eq!(divisions(&rig.turn()), [], "it may be done in a moment");
     assert!(rig.core.next_timer().is_some_and(|at| at <= rig.now + ms(1)));
     assert_eq!(divisions(&rig.pass(ms(1))), [(0, key)]);
     assert_eq!(divisions(&rig.turn()), [], "once asked, it has a moment again");
-    let rest = rig.core.submit_rest(99, 0, Some(Box::new(divisible()))).unwrap();
+    let rest = rig
+        .core
+        .submit_rest(99, 0, Some(Box::new(Policy::divisible())))
+        .unwrap();
     assert_eq!(sends(&rig.turn()), [(1, rest)]);
     assert_eq!(divisions(&rig.pass(ms(10))), [], "nobody has nothing to do");
 }
@@ -45,7 +41,7 @@ fn a_task_that_cannot_be_divided_is_left_alone() {
 #[test]
 fn a_task_whose_item_has_ended_alone_goes_on_before_the_others() {
     let mut rig = Rig::ready(1);
-    let key = rig.submit(Some(divisible()));
+    let key = rig.submit(Some(Policy::divisible()));
     let other = rig.submit(None);
     rig.turn();
     rig.starts(0);
@@ -64,7 +60,7 @@ fn a_task_whose_item_has_ended_alone_goes_on_before_the_others() {
 #[test]
 fn a_pool_that_stops_starts_nothing_of_what_was_cut_off() {
     let mut rig = Rig::ready(1);
-    let key = rig.submit(Some(divisible()));
+    let key = rig.submit(Some(Policy::divisible()));
     rig.turn();
     rig.starts(0);
     rig.core.shut_down(true, &mut rig.pages);

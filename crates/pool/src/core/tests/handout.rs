@@ -140,6 +140,19 @@ fn a_worker_that_does_not_come_to_its_task_loses_it_to_one_that_has_nothing_to_d
 }
 
 #[test]
+fn a_task_that_comes_behind_one_that_may_be_long_brings_a_timer_if_somebody_has_nothing_to_do() {
+    let mut rig = Rig::ready(2);
+    rig.core.set_pace(0, 1000);
+    rig.core.arm();
+    let (long, _) = rig.core.submit_now(98, 0, None).unwrap();
+    rig.core.begins(rig.now, 0);
+    rig.core.arm();
+    let (short, _) = rig.core.submit_now(99, 0, None).unwrap();
+    assert_eq!(rig.sent(0), [long, short], "to wake another would take longer");
+    assert!(rig.core.new_timer().is_some_and(|at| at <= rig.now + ms(1)));
+}
+
+#[test]
 fn a_worker_that_is_at_its_only_task_keeps_it() {
     let mut rig = Rig::ready(2);
     rig.submit_plain(1);

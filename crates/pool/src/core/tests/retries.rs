@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::rig::{Rig, config, ending, ms, sends, with_retry, with_timeout};
-use crate::core::{Answer, Cause, Ending, Policy, ResultKind, Retry};
+use super::rig::{Rig, again, broken, config, ending, ms, sends, with_retry, with_timeout};
+use crate::core::{Answer, Cause, Config, Ending, Policy, ResultKind, Retry};
 
 fn backoff(first: u64) -> Retry {
     Retry::times(5).backoff(ms(first), 2.0, Duration::from_secs(10))
@@ -57,7 +57,8 @@ fn a_pause_beyond_all_time_does_not_end_at_once() {
     rig.starts(0);
     assert_eq!(sends(&rig.is_replaced(0)), []);
     assert_eq!(sends(&rig.pass(Duration::from_secs(3600 * 24 * 365))), []);
-    assert!(rig.core.cancel(key, &mut rig.pages));
+    assert!(!rig.core.cancel(key, &mut rig.pages), "it has started before");
+    assert_eq!(ending(&rig.turn(), key), Some(&Ending::Cancelled), "never again");
 }
 
 #[test]
@@ -80,7 +81,7 @@ fn a_panic_is_tried_again_only_where_that_is_asked_for() {
     rig.starts(0);
     assert_eq!(rig.answers(0, ResultKind::Panicked), Answer::Outcome(plain));
     rig.starts(0);
-    assert_eq!(rig.answers(0, ResultKind::Panicked), Answer::Again);
+    assert_eq!(rig.answers(0, ResultKind::Panicked), Answer::Again(again));
     assert_eq!(sends(&rig.turn()), [(0, again)]);
     rig.starts(0);
     assert_eq!(rig.answers(0, ResultKind::Panicked), Answer::Outcome(again));
@@ -124,4 +125,80 @@ fn a_pool_that_stops_tries_nothing_again() {
     rig.core.shut_down(true, &mut rig.pages);
     rig.dies(0);
     assert!(matches!(ending(&rig.turn(), key), Some(Ending::Crashed(_))));
+}
+
+#[test]
+fn a_task_that_crashes_worker_after_worker_stops_at_its_crash_limit() {
+    let mut rig = Rig::ready(1);
+    let key = rig.submit(Some(with_retry(Retry::times(100))));
+    rig.turn();
+    for attempt in 1..5 {
+        rig.starts(0);
+        let actions = rig.is_replaced(0);
+        assert!(matches!(again(&actions, key), Some(Ending::Crashed(ran)) if ran.attempt == attempt));
+        assert_eq!(sends(&actions), [(0, key)]);
+    }
+    rig.starts(0);
+    let actions = rig.is_replaced(0);
+    assert!(matches!(ending(&actions, key), Some(Ending::Crashed(ran)) if ran.attempt == 5));
+    assert_eq!((again(&actions, key), sends(&actions)), (None, vec![]));
+}
+
+#[test]
+fn of_a_task_that_crashes_worker_after_worker_the_pool_counts_the_first_crash() {
+    let limits = Config {
+        restart_limit: Some((2, ms(60_000))),
+        ..config(1)
+    };
+    let mut rig = Rig::starting(limits);
+    rig.comes_up(0);
+    for poison in 0..2 {
+        let key = rig.submit(Some(with_retry(Retry::times(3))));
+        rig.turn();
+        for _ in 0..4 {
+            rig.starts(0);
+            let actions = rig.is_replaced(0);
+            assert_eq!(broken(&actions), None, "task {poison} has a limit of its own");
+        }
+        assert!(rig.core.task(key).is_none());
+    }
+    // Two tasks have crashed workers by now; the third is one too many.
+    rig.submit(None);
+    rig.turn();
+    rig.starts(0);
+    rig.dies(0);
+    assert!(broken(&rig.turn()).is_some());
+}
+
+#[test]
+fn the_pauses_of_tasks_that_failed_together_differ() {
+    let mut rig = Rig::ready(2);
+    let retry = Retry::times(1).backoff(ms(1000), 1.0, ms(1000)).jitter(1.0);
+    let keys = [(); 2].map(|()| rig.submit(Some(with_retry(retry.clone()))));
+    rig.turn();
+    for worker in 0..2 {
+        rig.starts(worker);
+        rig.dies(worker);
+    }
+    rig.turn();
+    let due: Vec<_> = rig.core.delayed.iter().map(|d| d.at).collect();
+    assert_eq!(due.len(), keys.len());
+    assert!(due.iter().all(|&at| at <= rig.now + ms(1000)));
+    assert_ne!(due[0], due[1]);
+}
+
+#[test]
+fn a_task_that_is_stopped_between_two_attempts_has_run() {
+    let mut rig = Rig::ready(1);
+    let key = rig.submit(Some(with_retry(backoff(300))));
+    rig.turn();
+    rig.starts(0);
+    let actions = rig.is_replaced(0);
+    assert!(again(&actions, key).is_some());
+    assert!(
+        !rig.core.cancel(key, &mut rig.pages),
+        "it is not as if it had not started"
+    );
+    assert!(ending(&rig.turn(), key).is_some(), "but it ends");
+    assert_eq!((rig.core.counts().cancelled, rig.core.counts().failed), (0, 1));
 }

@@ -82,6 +82,13 @@ pub(super) fn with_retry(retry: Retry) -> Policy {
     }
 }
 
+pub(super) fn with_priority(priority: i32) -> Policy {
+    Policy {
+        priority,
+        ..Policy::default()
+    }
+}
+
 impl Rig {
     /// A pool whose workers are being started.
     pub(super) fn starting(config: Config) -> Rig {
@@ -244,6 +251,14 @@ impl Rig {
 pub(super) fn ending(actions: &[Action], key: Key) -> Option<&Ending> {
     actions.iter().find_map(|action| match action {
         Action::Complete { key: other, ending } if *other == key => Some(ending),
+        _ => None,
+    })
+}
+
+/// How an attempt of the task ended that another one follows, if one did.
+pub(super) fn again(actions: &[Action], key: Key) -> Option<&Ending> {
+    actions.iter().find_map(|action| match action {
+        Action::Again { key: other, ending } if *other == key => Some(ending),
         _ => None,
     })
 }

@@ -42,6 +42,7 @@ pub(super) enum Outcome {
     TimedOut,
     Killed,
     Cancelled,
+    Expired,
     Broken,
 }
 
@@ -55,6 +56,8 @@ pub(super) struct TaskTruth {
     pub(super) started: u32,
     /// It may not be sent before.
     pub(super) not_before: Instant,
+    /// Workers that it has crashed.
+    pub(super) crashes: u32,
     /// The worker that was sent it and has neither answered nor lost it.
     pub(super) held: Option<usize>,
     /// The worker in which it runs.
@@ -72,12 +75,14 @@ pub(super) struct Truth {
 
 impl Truth {
     pub(super) fn accept(&mut self, key: Key, policy: Option<Policy>, now: Instant) {
+        let not_before = policy.as_ref().and_then(|p| p.not_before).unwrap_or(now);
         self.tasks.push(TaskTruth {
             key,
             policy,
             attempt: 1,
             started: 0,
-            not_before: now,
+            not_before,
+            crashes: 0,
             held: None,
             runs_in: None,
             killed: false,
@@ -118,13 +123,15 @@ impl Truth {
     pub(super) fn tries_again(&mut self, id: u64, cause: Cause, now: Instant) {
         let task = self.task(id);
         assert!(!task.killed, "task {id} is tried again after it was killed");
-        let retry = task.policy.as_ref().and_then(|p| p.retry.as_ref());
+        task.crashes += u32::from(cause == Cause::Crashed);
+        let policy = task.policy.as_ref();
+        let (salt, retry) = policy.map_or((0, None), |p| (p.salt, p.retry.as_ref()));
         let retry = retry.unwrap_or_else(|| panic!("task {id} has no retries and is tried again"));
         assert!(
-            retry.again(task.attempt, cause),
+            retry.again(task.attempt, cause, task.crashes),
             "task {id} is tried again for {cause:?} or once too often"
         );
-        task.not_before = now + retry.pause(task.attempt);
+        task.not_before = now + retry.pause(task.attempt, salt ^ id);
         task.attempt += 1;
         task.held = None;
     }
@@ -133,10 +140,11 @@ impl Truth {
     pub(super) fn may_try_again(&mut self, id: u64, cause: Cause) -> bool {
         let task = self.task(id);
         let retry = task.policy.as_ref().and_then(|p| p.retry.as_ref());
-        retry.is_some_and(|retry| retry.again(task.attempt, cause))
+        let crashes = task.crashes + u32::from(cause == Cause::Crashed);
+        retry.is_some_and(|retry| retry.again(task.attempt, cause, crashes))
     }
 
-    pub(super) fn ends(&mut self, id: u64, outcome: Outcome) {
+    pub(super) fn ends(&mut self, id: u64, outcome: Outcome, now: Instant) {
         let task = self.task(id);
         assert_eq!(
             task.outcome, None,
@@ -147,6 +155,14 @@ impl Truth {
                 assert!(
                     task.started < task.attempt,
                     "task {id} is {outcome:?} although its attempt started"
+                );
+            }
+            Outcome::Expired => {
+                assert_eq!(task.started, 0, "task {id} has started and expires");
+                let start_by = task.policy.as_ref().and_then(|p| p.start_by);
+                assert!(
+                    start_by.is_some_and(|at| at <= now),
+                    "task {id} expires too early"
                 );
             }
             Outcome::TimedOut => {

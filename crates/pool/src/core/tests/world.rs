@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use super::books;
 use super::process::{Doing, Machine, Weather};
 use super::truth::{Chance, Truth};
-use crate::core::workers::Life;
+use crate::core::tasks::Place;
+use crate::core::workers::{Life, Worker};
 use crate::core::{Action, Config, Core, Recycle, Size, State};
 
 pub(super) struct World {
@@ -29,6 +30,8 @@ pub(super) struct World {
     broken: bool,
     closed: bool,
     most_live: u64,
+    /// Some tasks have one.
+    priorities: bool,
     /// How often something was asked of the core, or told to it.
     pub(super) events: u64,
     /// Everything that was decided, where somebody wants to compare it.
@@ -98,6 +101,7 @@ impl World {
             broken: false,
             closed: false,
             most_live: [3, 12, 40, 200][chance.below(4) as usize],
+            priorities: chance.one_in(2),
             events: 0,
             record: None,
             chance,
@@ -169,7 +173,7 @@ impl World {
         self.events += 1;
         for action in &self.core.actions[self.meant.len()..] {
             let id = match action {
-                Action::Send { key, .. } | Action::Complete { key, .. } => {
+                Action::Send { key, .. } | Action::Again { key, .. } | Action::Complete { key, .. } => {
                     self.keys[*key as usize].expect("an action about a task that is no more")
                 }
                 _ => 0,
@@ -194,12 +198,15 @@ impl World {
         let due = self.core.next_timer().filter(|&at| at <= self.now);
         assert_eq!(due, None, "a timer that is due and that nobody deals with");
         let usable = self.core.workers.iter().filter(|w| w.life == Life::Ready);
-        if self.core.queued > 0 {
+        if let Some(first) = self.core.first_rank() {
+            let held_back = |w: &Worker| w.live_sent > 0 && self.core.rank_ahead().is_some_and(|r| r > first);
             assert!(
-                usable.clone().all(|w| w.room() == 0),
+                usable.clone().all(|w| w.room() == 0 || held_back(w)),
                 "a task waits although a worker has room"
             );
         }
+        self.check_ranks();
+        self.check_starts();
         for (worker, process) in self.core.workers.iter().zip(&self.machine.processes) {
             let (Life::Ready, Some(process), Some(front)) = (worker.life, process, worker.sent.front())
             else {
@@ -257,6 +264,61 @@ impl World {
         }
     }
 
+    /// Nothing may start that has a lower priority than what waits, or than what lies ahead elsewhere.
+    fn check_ranks(&self) {
+        let first = self.core.first_rank().unwrap_or(i32::MIN);
+        let mut ahead = None;
+        for (worker, process) in self.core.workers.iter().zip(&self.machine.processes) {
+            let Some(process) = process else { continue };
+            let head = worker.sent.iter().find(|s| s.live);
+            for sent in worker.sent.iter().filter(|s| s.live) {
+                // What the worker is at it is going to start.
+                let at_head = head.is_some_and(|head| head.cell == sent.cell);
+                if !process
+                    .startable()
+                    .any(|c| (c.id, c.cell) == (sent.id, sent.cell))
+                    || at_head && (worker.spares_nothing || process.named == sent.id)
+                {
+                    continue;
+                }
+                assert!(
+                    sent.priority >= first,
+                    "task {} may start before one of a higher priority that waits",
+                    sent.id
+                );
+                if !at_head {
+                    assert_eq!(
+                        *ahead.get_or_insert(sent.priority),
+                        sent.priority,
+                        "task {} lies ahead, and one of another priority as well",
+                        sent.id
+                    );
+                }
+            }
+        }
+    }
+
+    /// Whatever should have started by now has, or is gone.
+    fn check_starts(&self) {
+        for task in self.core.tasks.iter().flatten() {
+            let late = task.attempt == 1
+                && task
+                    .policy
+                    .as_ref()
+                    .and_then(|p| p.start_by)
+                    .is_some_and(|at| at <= self.now);
+            let waits = match task.place {
+                Place::Queued { .. } | Place::Delayed { .. } => true,
+                Place::Sent { worker } => {
+                    let process = self.machine.processes[worker as usize].as_ref();
+                    process.is_some_and(|p| p.startable().any(|c| c.id == task.id))
+                }
+                Place::Ended => false,
+            };
+            assert!(!(late && waits), "task {} waits for too long", task.id);
+        }
+    }
+
     /// No more work and no more accidents; every worker obeys KILL, and those that others wait for go on.
     fn wind_down(&mut self) {
         self.machine.weather = Weather {
@@ -309,8 +371,11 @@ impl World {
                 .unwrap_or_else(|| panic!("task {} was lost", index + 1))
             {
                 Answered(crate::core::ResultKind::Value) => counts.done += 1,
-                Cancelled => counts.cancelled += 1,
-                Answered(_) | Crashed | LimitExceeded | TimedOut | Killed | Broken => counts.failed += 1,
+                Cancelled if task.attempt == 1 => counts.cancelled += 1,
+                Cancelled => counts.failed += 1,
+                Answered(_) | Crashed | LimitExceeded | TimedOut | Killed | Expired | Broken => {
+                    counts.failed += 1;
+                }
             }
         }
         assert_eq!(self.core.counts(), counts);

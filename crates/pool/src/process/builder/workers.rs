@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use pexec_ipc::process::EnvChange;
+use pexec_proto::codec;
 
-use super::{ProcessPoolBuilder, encode_call};
+use super::ProcessPoolBuilder;
 use crate::core::Size;
 use crate::error::BuildError;
 use crate::function::{Payload, TaskFn, assert_no_captures, initializer_reference};
@@ -76,7 +77,8 @@ impl ProcessPoolBuilder {
     /// Runs once in every worker that leaves in an orderly way: at the end of the pool (not after
     /// [`terminate`](crate::ProcessPool::terminate)), to be replaced, or because it is not needed any more. Never after a
     /// crash or a kill. [`worker::state`](crate::worker::state) is still there; what `f` returns is dropped. It has the
-    /// [`kill_grace`](Self::kill_grace) to finish; then its process is killed. Its panic is told on standard error.
+    /// [`kill_grace`](Self::kill_grace) to finish; then its process is killed. Its panic is told on standard error. Its argument
+    /// cannot bring descriptors along (a `SharedBytes`): [`build`](Self::build) refuses it.
     ///
     /// ```no_run
     /// # fn build() -> Result<(), pexec::BuildError> {
@@ -94,7 +96,10 @@ impl ProcessPoolBuilder {
     {
         const { assert_no_captures::<F>() };
         let function = initializer_reference::<F, A, T, M>();
-        self.finalizer = Some(encode_call("finalizer", function, &arg));
+        let mut body = function.encode().to_vec();
+        let encoded = codec::encode(&arg, &mut body);
+        let why = |e| format!("the finalizer's argument cannot be serialised: {e}");
+        self.finalizer = Some(encoded.map(|()| body).map_err(why));
         self
     }
 

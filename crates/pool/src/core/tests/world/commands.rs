@@ -6,6 +6,7 @@ use super::World;
 use crate::core::retry::{Cause, Retry};
 use crate::core::tasks::Place;
 use crate::core::tests::process::Call;
+use crate::core::tests::truth::Chance;
 use crate::core::workers::Life;
 use crate::core::{Load, Placement, Policy, State};
 
@@ -80,26 +81,24 @@ impl World {
         let timeout = chance
             .one_in(2)
             .then(|| Duration::from_millis(1 + chance.below(100)));
-        let retry = chance.one_in(2).then(|| {
-            let all = [
-                Cause::Crashed,
-                Cause::TimedOut,
-                Cause::Panicked,
-                Cause::LimitExceeded,
-            ];
-            let causes = all.into_iter().filter(|_| chance.one_in(2)).collect::<Vec<_>>();
-            let first = if chance.one_in(2) {
-                Duration::ZERO
-            } else {
-                Duration::from_millis(chance.below(40))
-            };
-            Retry::times(chance.below(4) as u32)
-                .on(causes)
-                .backoff(first, 2.0, Duration::from_millis(100))
-        });
+        let retry = chance.one_in(2).then(|| retry(chance));
+        let delay = chance.one_in(8).then(|| Duration::from_millis(chance.below(60)));
+        let patience = chance
+            .one_in(6)
+            .then(|| Duration::from_micros(chance.below(60_000)));
+        let not_before = delay.map(|d| self.now + d);
+        let priority = if self.priorities && chance.one_in(2) {
+            chance.below(5) as i32 - 2
+        } else {
+            0
+        };
         Some(Policy {
             timeout,
             retry,
+            priority,
+            not_before,
+            start_by: patience.map(|d| not_before.unwrap_or(self.now) + d),
+            salt: chance.next(),
             ..Policy::default()
         })
     }
@@ -197,4 +196,24 @@ impl World {
         }
         self.after();
     }
+}
+
+fn retry(chance: &mut Chance) -> Retry {
+    let all = [
+        Cause::Crashed,
+        Cause::TimedOut,
+        Cause::Panicked,
+        Cause::LimitExceeded,
+    ];
+    let causes = all.into_iter().filter(|_| chance.one_in(2)).collect::<Vec<_>>();
+    let first = if chance.one_in(2) {
+        Duration::ZERO
+    } else {
+        Duration::from_millis(chance.below(40))
+    };
+    Retry::times(chance.below(6) as u32)
+        .on(causes)
+        .backoff(first, 2.0, Duration::from_millis(100))
+        .jitter(chance.below(3) as f64 / 2.0)
+        .crash_limit(1 + chance.below(5) as u32)
 }

@@ -70,11 +70,12 @@ impl World {
                     Some(id),
                     "the outcome of another task"
                 );
-                self.machine.truth.ends(id, Outcome::Answered(kind));
+                self.machine.truth.ends(id, Outcome::Answered(kind), self.now);
                 self.core.release(key);
                 self.after();
             }
-            Answer::Again => {
+            Answer::Again(key) => {
+                assert_eq!(self.keys[key as usize], Some(id), "the attempt of another task");
                 assert!(again, "task {id} had no other attempt");
                 self.machine.truth.tries_again(id, Cause::Panicked, self.now);
             }
@@ -194,6 +195,13 @@ impl World {
                         .iter()
                         .any(|s| s.live && s.id == id)
                 );
+            }
+            Action::Again { key, ending } => {
+                assert_eq!(self.keys[key as usize], Some(id), "the attempt of another task");
+                assert!(matches!(
+                    ending,
+                    Ending::Crashed(_) | Ending::TimedOut(_) | Ending::LimitExceeded(_)
+                ));
             }
             Action::Complete { key, ending } => self.complete(key, id, &ending),
             Action::Broken { .. } => assert!(!std::mem::replace(&mut self.broken, true), "broken twice"),
@@ -321,12 +329,13 @@ impl World {
                 outcome
             }
             Ending::Cancelled => Outcome::Cancelled,
+            Ending::Expired => Outcome::Expired,
             Ending::Broken(_) => {
                 assert!(self.broken, "the pool is not broken");
                 Outcome::Broken
             }
         };
-        self.machine.truth.ends(id, outcome);
+        self.machine.truth.ends(id, outcome, self.now);
         self.core.release(key);
         self.after();
     }

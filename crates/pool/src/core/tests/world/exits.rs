@@ -77,6 +77,7 @@ impl World {
             } else {
                 assert_eq!(attempt, truth.attempt, "task {id} had not started and is charged");
                 match place {
+                    Place::Queued { .. } if task.priority() != 0 => {}
                     Place::Queued { .. } => back.push(key),
                     _ => assert!(
                         self.state >= State::Stopping,
