@@ -97,11 +97,15 @@ fn shutting_down_while_workers_are_replaced_finishes_everything() {
 #[test]
 fn stopping_while_workers_are_replaced_starts_no_more() {
     let _sweep = LeakSweep::new();
-    for _ in 0..5 {
+    for round in 0..6 {
         let pool = pool(3, |b| b.max_tasks_per_worker(1));
         let futures: Vec<_> = (0..200).map(|_| pool.submit(pid, ())).collect();
         futures[10].wait();
-        pool.shutdown_now();
+        if round % 2 == 0 {
+            pool.shutdown_now();
+        } else {
+            pool.terminate();
+        }
         let ended = futures.into_iter().filter(|f| f.is_done()).count();
         assert_eq!(ended, 200, "every future has an outcome");
     }

@@ -196,3 +196,32 @@ fn only_what_runs_reports_a_worker() {
     assert_eq!(futures.iter().filter(|f| f.is_running()).count(), 1);
     gate.open();
 }
+
+#[test]
+fn a_pool_that_is_resized_by_many_threads_while_it_is_shut_down_resolves_every_task() {
+    let _sweep = LeakSweep::new();
+    for round in 0..10 {
+        let pool = if round % 2 == 0 {
+            pool(2)
+        } else {
+            elastic(1, 3, Duration::from_millis(1))
+        };
+        std::thread::scope(|scope| {
+            for thread in 0..3 {
+                let pool = &pool;
+                scope.spawn(move || {
+                    for n in 0..30 {
+                        pool.resize(1 + (thread + n) % 4);
+                        match pool.submit(pid, ()).result() {
+                            Ok(_) => {}
+                            Err(error) => assert_eq!(error.kind(), pexec::TaskErrorKind::PoolClosed),
+                        }
+                    }
+                });
+            }
+            std::thread::sleep(Duration::from_millis(round));
+            pool.shutdown();
+        });
+        assert!(pool.workers().is_empty());
+    }
+}

@@ -329,6 +329,22 @@ fn a_place_that_cannot_be_given_breaks_the_pool_and_says_why() {
 }
 
 #[test]
+fn limits_under_which_no_worker_can_start_break_the_pool_and_say_why() {
+    let _sweep = LeakSweep::new();
+    for limits in [Limits::new().address_space(1 << 20), Limits::new().open_files(3)] {
+        let pool = limited(limits);
+        let error = pool.submit(pid, ()).result().expect_err("no worker");
+        assert_eq!(error.kind(), TaskErrorKind::PoolBroken, "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("cannot start within its pool's limits"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn options_without_meaning_are_refused() {
     let none: [[usize; 0]; 0] = [];
     let refused = [

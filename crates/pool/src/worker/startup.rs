@@ -98,8 +98,17 @@ pub(super) fn start() -> io::Result<Started> {
     let setup: Setup = codec::decode(receiver.body(header.len as usize, &mut large)?).map_err(invalid)?;
     let segment = Segment::open(&memory)?;
     let bounds = Bounds::of(&setup);
-    let me = Identity::new(Cells::new(Arc::clone(&segment)), sender, &setup)?.assume();
-    lifeline::start(lifeline, watched, me)?;
+    let explain = |error: io::Error| match setup.limits {
+        Some(_) => io::Error::new(
+            error.kind(),
+            format!("it cannot start within its pool's limits: {error}"),
+        ),
+        None => error,
+    };
+    let me = Identity::new(Cells::new(Arc::clone(&segment)), sender, &setup)
+        .map_err(explain)?
+        .assume();
+    lifeline::start(lifeline, watched, me).map_err(explain)?;
     Ok(Started {
         me,
         receiver,
