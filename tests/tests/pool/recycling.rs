@@ -155,6 +155,25 @@ fn a_worker_that_has_grown_is_replaced_and_others_are_not() {
     assert_eq!(pool.stats().failed, 0);
 }
 
+/// Takes so many MiB for a while, and gives them back.
+fn borrow(mib: usize) -> u32 {
+    let held = vec![1u8; mib << 20];
+    std::thread::sleep(Duration::from_millis(80));
+    std::hint::black_box(&held);
+    std::process::id()
+}
+
+#[test]
+fn what_a_task_takes_and_gives_back_costs_no_worker() {
+    let _sweep = LeakSweep::new();
+    let pool = pool(1, |b| b.max_worker_memory(200 << 20));
+    let first = pool.submit(pid, ()).result().expect("runs");
+    let futures: Vec<_> = (0..6).map(|_| pool.submit(borrow, 400)).collect();
+    for future in futures {
+        assert_eq!(future.result().expect("runs"), first);
+    }
+}
+
 #[test]
 fn a_worker_that_is_to_be_replaced_finishes_its_task_first() {
     let _sweep = LeakSweep::new();

@@ -21,8 +21,21 @@ pub(crate) struct Recycle {
     pub(crate) memory: Option<u64>,
 }
 
+/// What is known of a worker's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Weight {
+    Fine,
+    /// It had too much while a task ran, which may have been the task's. It gets no more tasks until it was looked at
+    /// without one.
+    Suspect,
+    /// It has too much.
+    Heavy,
+}
+
 /// Memory is looked at this often, at most.
 const WEIGHED: Duration = Duration::from_millis(50);
+/// And so soon after its task where a worker waits for that.
+const SOON: Duration = Duration::from_millis(1);
 
 impl Core {
     /// The worker has answered: its memory is to be looked at.
@@ -50,9 +63,14 @@ impl Core {
 
     /// The worker has so many resident bytes.
     pub(crate) fn weighed(&mut self, worker: usize, bytes: u64) {
-        if self.config.recycle.memory.is_some_and(|most| bytes > most) {
-            self.workers[worker].heavy = true;
-        }
+        let w = &mut self.workers[worker];
+        w.weight = if self.config.recycle.memory.is_none_or(|most| bytes <= most) {
+            Weight::Fine
+        } else if w.live_sent > 0 {
+            Weight::Suspect
+        } else {
+            Weight::Heavy
+        };
     }
 
     /// When a worker is too old to go on.
@@ -86,9 +104,25 @@ impl Core {
                 continue;
             }
             let expired = || self.expires_at(w).is_some_and(|at| at <= now) && self.may_expire();
-            if w.retires || w.heavy || w.quota == 0 || expired() {
+            if w.retires || w.weight == Weight::Heavy || w.quota == 0 || expired() {
                 self.retire(now, index, recall);
+            } else if w.weight == Weight::Suspect {
+                self.clear_for_weighing(now, index, recall);
             }
+        }
+    }
+
+    /// What the worker has not started runs elsewhere; once it has nothing, its memory is looked at again.
+    fn clear_for_weighing(&mut self, now: Instant, index: usize, recall: &mut dyn Recall) {
+        for key in self.recall_all(index, recall).into_iter().rev() {
+            self.requeue(key);
+        }
+        let w = &mut self.workers[index];
+        if w.live_sent == 0 {
+            w.unweighed = true;
+            let soon = now.checked_add(SOON);
+            self.weigh_at = [self.weigh_at, soon].into_iter().flatten().min();
+            self.note_timer(self.weigh_at);
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::recycle::Weight;
 use super::tasks::{Key, Place};
 use super::{Action, Core, Recall, WINDOW_MAX, WINDOW_MIN};
 
@@ -111,8 +112,7 @@ pub(super) struct Worker {
     pub(super) idle_since: Instant,
     /// It has run a task since its memory was looked at.
     pub(super) unweighed: bool,
-    /// It has more memory than it may.
-    pub(super) heavy: bool,
+    pub(super) weight: Weight,
     /// It gets no more tasks, and leaves once it is through with what it has started.
     pub(super) retires: bool,
     /// When it is gone, another takes its place.
@@ -148,7 +148,7 @@ impl Worker {
             ready_at: now,
             idle_since: now,
             unweighed: false,
-            heavy: false,
+            weight: Weight::Fine,
             retires: false,
             stays,
             was_ready: false,
@@ -178,11 +178,11 @@ impl Worker {
         self.pace = UNKNOWN_PACE;
         self.quota = quota.unwrap_or(u64::MAX);
         (self.has_worked, self.unweighed) = (false, false);
-        (self.heavy, self.retires) = (false, false);
+        (self.weight, self.retires) = (Weight::Fine, false);
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.life == Life::Ready && self.sent.is_empty()
+        self.life == Life::Ready && self.sent.is_empty() && self.weight == Weight::Fine
     }
 
     pub(super) fn head(&self) -> Option<&Sent> {
@@ -198,7 +198,8 @@ impl Worker {
         } else {
             self.window
         };
-        let quota = if self.retires { 0 } else { self.quota };
+        let takes = !self.retires && self.weight == Weight::Fine;
+        let quota = if takes { self.quota } else { 0 };
         let left = quota.saturating_sub(self.live_sent as u64);
         window
             .saturating_sub(self.sent.len())

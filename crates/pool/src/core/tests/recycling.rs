@@ -150,6 +150,36 @@ fn memory_is_looked_at_after_tasks_and_not_for_each() {
 }
 
 #[test]
+fn what_a_running_task_takes_is_not_the_workers() {
+    let mut rig = rig(1, by_memory(1000));
+    rig.core.workers[0].window = 10;
+    rig.submit_plain(1);
+    rig.turn();
+    rig.works(0);
+    let keys = rig.submit_plain(3);
+    assert!(rig.pass(ms(0)).contains(&Action::Weigh { worker: 0 }));
+    rig.starts(0);
+    rig.core.weighed(0, 5000);
+    assert_eq!(rig.pass(ms(100)), [], "it is looked at when the task is done");
+    assert_eq!(rig.sent(0), keys[..1], "and gets no other until then");
+    rig.answers(0, ResultKind::Value);
+    rig.skips(0);
+    assert_eq!(rig.turn(), []);
+    assert_eq!(rig.pass(ms(1)), [Action::Weigh { worker: 0 }]);
+    rig.core.weighed(0, 900);
+    let sent: Vec<_> = sends(&rig.turn()).into_iter().map(|(_, key)| key).collect();
+    assert_eq!(sent, keys[1..], "it was the task's");
+    rig.starts(0);
+    rig.core.weighed(0, 5000);
+    rig.turn();
+    rig.answers(0, ResultKind::Value);
+    rig.turn();
+    assert_eq!(rig.pass(ms(1)), [Action::Weigh { worker: 0 }]);
+    rig.core.weighed(0, 5000);
+    assert_eq!(rig.turn(), [LEAVE], "and now it is the worker's");
+}
+
+#[test]
 fn a_worker_that_leaves_is_no_crash_whatever_it_does_on_the_way() {
     let mut rig = Rig::starting(Config {
         recycle: after_tasks(1),

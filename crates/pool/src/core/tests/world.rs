@@ -233,7 +233,7 @@ impl World {
             .iter()
             .flatten()
             .all(|p| p.out.is_empty() && !p.exited);
-        if heard && usable.clone().any(|w| w.sent.is_empty()) {
+        if heard && usable.clone().any(|w| w.is_idle()) {
             for (worker, process) in self.core.workers.iter().zip(&self.machine.processes) {
                 let last = worker.sent.iter().rev().find(|s| s.live);
                 let free = process

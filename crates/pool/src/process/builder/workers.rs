@@ -67,8 +67,8 @@ impl ProcessPoolBuilder {
     }
 
     /// Replaces a worker, between tasks, whose resident memory is larger than so many bytes after a task; 0 is refused.
-    /// Default: never. It is looked at within 50 ms of a task's end; a worker that runs the next task by then is
-    /// measured with it. To end a task that takes too much, use [`limits`](Self::limits).
+    /// Default: never. It is looked at within 50 ms of a task's end. If the worker runs the next task by then and has
+    /// too much, it is looked at again after that one, so that what a task needs for itself does not count. To end a task that takes too much, use [`limits`](Self::limits).
     pub fn max_worker_memory(mut self, bytes: u64) -> Self {
         self.recycle.memory = Some(bytes);
         self
