@@ -108,6 +108,13 @@ impl ProcessPool {
     /// More workers are started at once; those that are there stay. Too many leave: first those that have nothing to
     /// do, then busy ones, each after the task that it runs. No task is lost or ended for it. Returns at once; does
     /// nothing once the pool was shut down.
+    ///
+    /// ```no_run
+    /// # fn build() -> Result<(), pexec::BuildError> {
+    /// let pool = pexec::ProcessPool::builder().workers(2).build()?;
+    /// pool.resize(8); // for the night
+    /// # Ok(()) }
+    /// ```
     pub fn resize(&self, n: usize) {
         let n = n.clamp(1, MOST_WORKERS);
         self.workers.store(n, Ordering::Relaxed);
