@@ -238,6 +238,8 @@ pub enum BuildError {
     Invalid(String),
     /// Pools inside tasks of pools inside tasks .. are nested deeper than this many levels.
     TooDeep(u32),
+    /// Two functions are registered under one name with [`#[pexec::task]`](macro@crate::task); says which and where.
+    DuplicateTask(String),
     /// A thread, a socket or the first worker process could not be had.
     Start(std::io::Error),
 }
@@ -249,7 +251,7 @@ impl fmt::Display for BuildError {
                 "pexec is not initialized in this program: add `pexec::init();` as the first statement of main() \
                  (or put #[pexec::main] on it; in a test file, add `pexec::test_init!();` at its top)",
             ),
-            BuildError::Invalid(why) => f.write_str(why),
+            BuildError::Invalid(why) | BuildError::DuplicateTask(why) => f.write_str(why),
             BuildError::TooDeep(limit) => write!(
                 f,
                 "pools are nested deeper than {limit} levels: a task builds a pool whose task builds a pool, and so on"

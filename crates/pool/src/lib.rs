@@ -28,7 +28,8 @@
 //!   [`Inline`].
 //! - [`TaskFuture`], [`wait()`], [`as_completed`]: results, on a thread or in any async runtime.
 //! - [`TaskError`], [`Autopsy`], [`Failure`]: what went wrong, and whether it is safe to try again.
-//! - [`task`], [`worker`]: what a task can learn and say while it runs.
+//! - [`mod@task`], [`worker`]: what a task can learn and say while it runs.
+//! - [`#[pexec::task]`](macro@task), [`named`]: functions with a stable name, listed, and called by it.
 
 mod autopsy;
 mod callbacks;
@@ -47,6 +48,7 @@ mod inline;
 mod limits;
 mod local;
 mod map;
+pub mod named;
 mod options;
 mod outcome;
 mod panics;
@@ -57,7 +59,7 @@ pub mod task;
 mod threads;
 pub mod worker;
 
-pub use pexec_macros::main;
+pub use pexec_macros::{main, task};
 
 pub use crate::autopsy::{Autopsy, Exit, Panic, Phase};
 pub use crate::core::{Cause, Retry};
@@ -82,7 +84,13 @@ pub mod private {
     pub use crate::entry::test_entry;
     pub use crate::executor::Admission;
     pub use crate::function::Payload;
+    pub use crate::named::answer::{
+        Answer, AnswerOfValue, FailureAsDebug, FailureAsDisplay, FailureWithoutText, Returned,
+    };
+    pub use crate::named::decode::{Given, accepts};
+    pub use crate::named::registry::TASKS;
     pub use crate::options::TaskOptions;
+    pub use linkme;
 }
 
 /// How many CPUs this process may use: its affinity and its cgroup's quota, at least 1.

@@ -22,6 +22,7 @@ mod heartbeat;
 mod limits;
 mod map;
 mod messages;
+mod named;
 mod nesting;
 mod options;
 mod priority;

@@ -216,12 +216,14 @@ impl ProcessPoolBuilder {
     /// # Errors
     ///
     /// [`BuildError::NotInitialized`] if [`init`](crate::init) did not run in this process; [`BuildError::Invalid`] for
-    /// an option without meaning; [`BuildError::TooDeep`] for pools inside tasks inside pools beyond 8 levels;
+    /// an option without meaning; [`BuildError::DuplicateTask`] if two functions have one name;
+    /// [`BuildError::TooDeep`] for pools inside tasks inside pools beyond 8 levels;
     /// [`BuildError::Start`] if the first worker cannot be started.
     pub fn build(self) -> Result<ProcessPool, BuildError> {
         if !is_initialized() && !crate::worker::is_worker() {
             return Err(BuildError::NotInitialized);
         }
+        crate::named::verify()?;
         let invalid = |why: &str| Err(BuildError::Invalid(why.to_owned()));
         let size = self.workers.unwrap_or_else(|| Size::of(crate::cpus()));
         self.check_workers(size)?;
