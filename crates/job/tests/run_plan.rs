@@ -2,6 +2,8 @@
 
 mod processes;
 
+#[path = "run_plan/calls.rs"]
+mod calls;
 #[path = "run_plan/needs.rs"]
 mod needs;
 #[path = "run_plan/output.rs"]

@@ -29,7 +29,7 @@ pub fn main(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// The name is the function's path, `program::module::function`, unless another is given. The function stays as it
 /// is and can still be called and submitted. It must be a plain `fn` with at most six owned, deserialisable arguments
 /// and a serialisable result: not generic, not `async`, not a method. A name that two functions have is an error when
-/// a pool is built.
+/// a pool is built. A library's functions are registered in programs that use something of that library.
 ///
 /// ```ignore
 /// /// The checksum of a file.

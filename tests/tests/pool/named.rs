@@ -60,7 +60,13 @@ fn a_named_function_is_listed_with_its_signature_and_the_first_line_of_its_docum
 
     let names: Vec<&str> = named::tasks().iter().map(|task| task.name()).collect();
     assert!(names.is_sorted(), "{names:?}");
-    for name in ["abort", "shrink", "sums/add", "pool::named::worker_of"] {
+    for name in [
+        "abort",
+        "shrink",
+        "sums/add",
+        "pool::named::worker_of",
+        "tests/echo",
+    ] {
         assert!(names.contains(&name), "{name} in {names:?}");
     }
 }

@@ -1,6 +1,8 @@
 //! Programs that embed the whole command, and whose job files call their own functions.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -96,6 +98,11 @@ fn an_embedder_has_the_whole_command_under_its_own_name() {
     code(&each, 0);
     assert_eq!(each.stdout, "item a\n");
     says(&each.stderr, &["embedder: 1 of 1 succeeded"]);
+
+    let handed_on = plain(&["jobs", "rnu"]);
+    code(&handed_on, 2);
+    says(&handed_on.stderr, &["Usage: embedder jobs"]);
+    assert_eq!(plain(&["jobs", "tasks"]).stdout, plain(&["tasks"]).stdout);
 
     let job = Job::new("[tasks.a]\ncall = 'nap'\nargs = [1]");
     let checked = job.start(&["check"]).wait();
@@ -310,6 +317,22 @@ fn an_item_of_the_wrong_type_fails_its_instance_and_is_not_tried_again() {
         &[
             "failed add(one): wrong argument `a` for `embedder::add`, which takes `i64`: invalid type: string \"one\", expected i64\n",
         ],
+    );
+}
+
+#[test]
+fn an_item_that_is_not_utf_8_fails_its_instance_with_the_reason() {
+    let _sweep = LeakSweep::new();
+    let job = Job::new("[tasks.count]\nforeach = { glob = '*.txt' }\ncall = 'count'\nargs = ['{item}']")
+        .file("a.txt", "1\n");
+    let name = OsStr::from_bytes(b"\xff.txt");
+    fs::write(job.0.path().join(name), "2\n").expect("written");
+    let ended = job.run(&[]);
+    code(&ended, 1);
+    assert_eq!(ended.stdout, "{\"lines\":1,\"bytes\":2}\n");
+    says(
+        &ended.stderr,
+        &["wrong argument `path` for `count`, which takes `PathBuf`: `\\xff.txt` is not UTF-8"],
     );
 }
 

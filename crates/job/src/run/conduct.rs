@@ -335,7 +335,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
         };
         match Note::decode(bytes) {
             Some(Note::Started { pid }) => {
-                flight.started = true;
+                flight.started = Some(Instant::now());
                 let who = flight.ready.who(&self.sources[flight.ready.task].name);
                 self.teller.event(Kind::Started {
                     who,
@@ -372,9 +372,13 @@ impl<'a, E: Executor> Conductor<'a, E> {
         };
         let verdict = judge::judge(&result, &work, self.signal, left.as_ref());
         match verdict {
-            Verdict::Ended { ended, again } => {
+            Verdict::Ended { mut ended, again } => {
                 let who = ready.who(&self.sources[ready.task].name);
-                if !started {
+                if ended.wall.is_zero() && work.is_call() {
+                    // A panic comes without a time.
+                    ended.wall = started.map_or(Duration::ZERO, |began| began.elapsed());
+                }
+                if started.is_none() {
                     self.teller.event(Kind::Started {
                         who: who.clone(),
                         attempt: ready.attempt,

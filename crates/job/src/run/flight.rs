@@ -1,6 +1,7 @@
 //! An attempt that is on its way: submitted, and not yet come home.
 
 use std::path::Path;
+use std::time::Instant;
 
 use pexec::TaskFuture;
 
@@ -25,8 +26,8 @@ pub(super) struct Ready {
 pub(super) struct Flight {
     pub(super) ready: Ready,
     pub(super) future: TaskFuture<Report>,
-    /// Its `started` was told.
-    pub(super) started: bool,
+    /// Its `started` was told, and when.
+    pub(super) started: Option<Instant>,
     /// The strongest wish that has reached it.
     pub(super) asked: Asked,
     /// It runs a function in the worker itself, which ends with it.
@@ -56,7 +57,7 @@ impl Flight {
         Flight {
             ready,
             future,
-            started: false,
+            started: None,
             asked: Asked::Nothing,
             is_call,
             tail,
@@ -80,7 +81,8 @@ impl Flight {
         let heard = match wish {
             Asked::Nothing => true,
             // A function need not look whether it is to stop: the pool has a ladder for its worker.
-            Asked::Stop if self.is_call => self.future.kill(),
+            // One on a thread it can only ask.
+            Asked::Stop if self.is_call => self.future.kill() || self.future.interrupt(),
             Asked::Stop => self.future.interrupt(),
             Asked::Kill => self.future.kill(),
         };

@@ -98,5 +98,11 @@ fn place() -> PathBuf {
 }
 
 fn main() -> ExitCode {
+    // A command of its own, which hands everything on.
+    if std::env::args_os().nth(1).is_some_and(|word| word == "jobs") {
+        pexec::init();
+        let words = std::env::args_os().skip(2);
+        return pexec_cli::run(std::iter::once("embedder jobs".into()).chain(words));
+    }
     pexec_cli::main()
 }
