@@ -64,6 +64,9 @@ pub(crate) struct Config {
     pub(crate) restart_limit: Option<(usize, Duration)>,
     /// From start to a completed handshake.
     pub(crate) handshake_limit: Duration,
+    /// A worker that has ended is replaced. Without that each slot has one process at most, and the first end that nobody
+    /// asked the pool for breaks it: what the process held cannot be had again.
+    pub(crate) replaces: bool,
 }
 
 /// What the driver is to do. `worker` is a slot, from 0.

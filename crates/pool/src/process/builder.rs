@@ -256,6 +256,7 @@ impl ProcessPoolBuilder {
             kill_grace: self.kill_grace.unwrap_or(KILL_GRACE),
             restart_limit: self.restart_limit,
             handshake_limit: HANDSHAKE_LIMIT,
+            replaces: true,
         };
         let launch = Launch {
             pool: name,
