@@ -143,6 +143,15 @@ pub(crate) struct Ran {
     pub(crate) ran_for: Duration,
 }
 
+impl Ran {
+    /// For a worker's end without a task.
+    pub(crate) const NOTHING: Ran = Ran {
+        worker: 0,
+        attempt: 1,
+        ran_for: Duration::ZERO,
+    };
+}
+
 /// Answers whether a sent task could be taken back; from then on it will not start on that worker.
 pub(crate) trait Recall {
     fn recall(&mut self, worker: usize, cell: u16) -> bool;

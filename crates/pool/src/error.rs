@@ -48,6 +48,10 @@ pub enum TaskError {
     PoolClosed,
     /// The pool gave up, with the reason.
     PoolBroken(String),
+    /// The [`Actor`](crate::Actor)'s process had ended before the call started. The autopsy is that end's.
+    Died(Autopsy),
+    /// An earlier call of the [`Actor`](crate::Actor) panicked and may have left its state half-changed: which one.
+    Poisoned(String),
     /// A remote engine's refusal or failure.
     Remote(String),
 }
@@ -89,6 +93,10 @@ pub enum TaskErrorKind {
     PoolClosed,
     /// See [`TaskError::PoolBroken`].
     PoolBroken,
+    /// See [`TaskError::Died`].
+    Died,
+    /// See [`TaskError::Poisoned`].
+    Poisoned,
     /// See [`TaskError::Remote`].
     Remote,
 }
@@ -160,6 +168,8 @@ impl TaskError {
             TaskError::TooLarge { .. } => TaskErrorKind::TooLarge,
             TaskError::PoolClosed => TaskErrorKind::PoolClosed,
             TaskError::PoolBroken(_) => TaskErrorKind::PoolBroken,
+            TaskError::Died(_) => TaskErrorKind::Died,
+            TaskError::Poisoned(_) => TaskErrorKind::Poisoned,
             TaskError::Remote(_) => TaskErrorKind::Remote,
         }
     }
@@ -182,6 +192,8 @@ impl TaskError {
             | TaskError::TooLarge { .. }
             | TaskError::PoolClosed
             | TaskError::PoolBroken(_)
+            | TaskError::Died(_)
+            | TaskError::Poisoned(_)
             | TaskError::Remote(_) => Execution::NotStarted,
         }
     }
@@ -192,7 +204,8 @@ impl TaskError {
             TaskError::Crashed(a)
             | TaskError::TimedOut(a)
             | TaskError::LimitExceeded(a)
-            | TaskError::Killed(a) => Some(a),
+            | TaskError::Killed(a)
+            | TaskError::Died(a) => Some(a),
             _ => None,
         }
     }
@@ -220,6 +233,8 @@ impl fmt::Display for TaskError {
                 f.write_str("the pool was shut down; nothing more can be submitted to it")?;
             }
             TaskError::PoolBroken(why) => write!(f, "the pool is broken: {why}")?,
+            TaskError::Died(a) => write!(f, "its process had ended before the call could start: {a}")?,
+            TaskError::Poisoned(why) => write!(f, "the actor is poisoned: {why}")?,
             TaskError::Remote(why) => write!(f, "remote engine: {why}")?,
         }
         self.fmt_history(f)
@@ -242,6 +257,8 @@ pub enum BuildError {
     DuplicateTask(String),
     /// A thread, a socket or the first worker process could not be had.
     Start(std::io::Error),
+    /// An [`Actor`](crate::Actor)'s constructor panicked, failed or ended its process, with what is known of it.
+    Constructor(String),
 }
 
 impl fmt::Display for BuildError {
@@ -257,6 +274,7 @@ impl fmt::Display for BuildError {
                 "pools are nested deeper than {limit} levels: a task builds a pool whose task builds a pool, and so on"
             ),
             BuildError::Start(error) => write!(f, "cannot start a worker: {error}"),
+            BuildError::Constructor(why) => write!(f, "the actor cannot be made: {why}"),
         }
     }
 }

@@ -26,11 +26,13 @@
 //! - [`init`], [`main`](macro@main), [`test_init!`]: how a program becomes able to be its own worker.
 //! - [`Executor`]: `submit`, `try_submit`, `task`, `map`, `map_unordered`, over [`ProcessPool`], [`ThreadPool`] and
 //!   [`Inline`].
+//! - [`spawn()`], [`Actor`]: one process for one call, one process that owns a state.
 //! - [`TaskFuture`], [`wait()`], [`as_completed`]: results, on a thread or in any async runtime.
 //! - [`TaskError`], [`Autopsy`], [`Failure`]: what went wrong, and whether it is safe to try again.
 //! - [`mod@task`], [`worker`]: what a task can learn and say while it runs.
 //! - [`#[pexec::task]`](macro@task), [`named`]: functions with a stable name, listed, and called by it.
 
+mod actor;
 mod autopsy;
 mod callbacks;
 mod carried;
@@ -54,6 +56,7 @@ mod outcome;
 mod panics;
 mod preamble;
 mod process;
+mod spawn;
 pub mod sync;
 pub mod task;
 mod threads;
@@ -61,6 +64,7 @@ pub mod worker;
 
 pub use pexec_macros::{main, task};
 
+pub use crate::actor::{Actor, ActorBuilder, ActorCall, OnPanic};
 pub use crate::autopsy::{Autopsy, Exit, Panic, Phase};
 pub use crate::core::{Cause, Retry};
 pub use crate::entry::init;
@@ -76,6 +80,7 @@ pub use crate::limits::Limits;
 pub use crate::map::{Map, MapUnordered};
 pub use crate::outcome::Outcome;
 pub use crate::process::{PoolStats, ProcessPool, ProcessPoolBuilder, Transport, WorkerInfo, WorkerState};
+pub use crate::spawn::{Process, spawn};
 pub use crate::threads::{ThreadPool, ThreadPoolBuilder};
 
 #[doc(hidden)]

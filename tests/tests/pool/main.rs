@@ -5,6 +5,7 @@
 
 pexec::test_init!();
 
+mod actor;
 mod asynchronous;
 mod autopsy;
 mod batches;
@@ -31,6 +32,7 @@ mod retry;
 mod rings;
 mod shared_bytes;
 mod sizing;
+mod spawn;
 mod starting;
 mod stopping;
 mod timeouts;

@@ -23,7 +23,7 @@ impl World {
                 650..=779 => self.cancel(),
                 780..=899 => self.kill(),
                 900..=991 => self.interrupt(),
-                992..=994 if self.replaces && self.chance.one_in(2) => self.resize(),
+                992..=994 if self.chance.one_in(2) => self.resize(),
                 992..=994 => self.end_somehow(),
                 _ => self.machine.run(3),
             }
@@ -158,6 +158,9 @@ impl World {
     }
 
     fn resize(&mut self) {
+        if !self.replaces {
+            return;
+        }
         let workers = self.chance.below(7) as usize;
         let places = workers.max(self.machine.processes.len());
         self.machine.processes.resize_with(places, || None);
