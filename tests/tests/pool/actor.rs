@@ -332,6 +332,9 @@ fn a_stopped_actor_is_waited_for() {
     let _sweep = LeakSweep::new();
     let ledger = ledger();
     assert!(processes::send(ledger.pid() as i32, Signal::SIGSTOP));
+    wait_until("it is stopped", || {
+        processes::find(ledger.pid() as i32).is_some_and(|p| p.state == 'T')
+    });
     let future = ledger.call(enter, 1);
     // Longer than a pool bears with a worker that does not come to its task.
     assert!(!future.wait_timeout(Duration::from_secs(6)));
