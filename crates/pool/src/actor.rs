@@ -3,8 +3,12 @@
 //! It is a pool of one worker that is never replaced, whose initializer's value is the state. Calls are tasks of that
 //! pool, which one worker does in their order; what is known of the worker's end is told to every call after it.
 
+mod away;
 pub(crate) mod builder;
 pub(crate) mod held;
+mod home;
+mod line;
+mod travel;
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -17,10 +21,14 @@ pub use builder::{ActorBuilder, OnPanic};
 use crate::autopsy::Exit;
 use crate::error::BuildError;
 use crate::function::actor::{call_descriptor, clear_descriptor};
-use crate::function::{Payload, TaskFn, assert_no_captures};
+use crate::function::{Descriptor, Payload, TaskFn, assert_no_captures};
 use crate::future::TaskFuture;
+use crate::future::slot::SlotRef;
+use crate::future::wait::until_done;
 use crate::options::TaskOptions;
 use crate::process::alone::Alone;
+use away::Away;
+use home::Home;
 
 /// A process that owns a `State`, made there and never anywhere else: it needs neither serde nor `Send`.
 ///
@@ -28,6 +36,12 @@ use crate::process::alone::Alone;
 /// them. Handles are cheap to clone. When the last one is dropped, what was called is finished, the state is dropped in
 /// its process, and the process has ended when the drop returns; while panicking it is killed instead. Like every worker
 /// it never outlives this process. While it lives it costs this process a thread that sleeps, and nine descriptors.
+///
+/// A handle can be sent to other processes inside the argument or result of a task or a call, like Python's `Manager`
+/// objects, and on from there. Calls of one process are done in its order. The last handle anywhere ends the actor; a
+/// process that dies with one is only a handle less. For each process that calls, this one has two threads that sleep.
+/// A future of such a call cannot be cancelled or killed, and has no progress. The actor still ends with the process
+/// that has started it: then what another one had called is `Crashed`, with an autopsy that knows no more than that.
 ///
 /// A call that panics is [`Panicked`](crate::TaskError::Panicked), and may have left the state half-changed: calls after
 /// it are [`Poisoned`](crate::TaskError::Poisoned) and do not start, until [`clear_poison`](Actor::clear_poison), or
@@ -50,11 +64,26 @@ use crate::process::alone::Alone;
 /// # Ok(()) }
 /// ```
 pub struct Actor<State> {
-    inner: Arc<Inner>,
+    handle: Handle,
     state: PhantomData<fn(State) -> State>,
 }
 
-struct Inner(Alone);
+#[derive(Clone)]
+enum Handle {
+    /// In the process that has started it.
+    Home(Arc<Home>),
+    /// Anywhere else.
+    Away(Arc<Away>),
+}
+
+impl Handle {
+    fn submit<A: Payload>(&self, call: &'static Descriptor, arg: &A, options: TaskOptions) -> SlotRef {
+        match self {
+            Handle::Home(home) => home.alone.submit(call, arg, options),
+            Handle::Away(away) => away.submit(call, arg, options),
+        }
+    }
+}
 
 impl<State: 'static> Actor<State> {
     /// Starts a process, has it make the state by `f(arg)`, and waits until it has.
@@ -95,9 +124,21 @@ impl<State: 'static> Actor<State> {
     }
 
     fn new(alone: Alone) -> Actor<State> {
+        Actor::with(Handle::Home(Arc::new(Home::new(alone))))
+    }
+
+    fn with(handle: Handle) -> Actor<State> {
         Actor {
-            inner: Arc::new(Inner(alone)),
+            handle,
             state: PhantomData,
+        }
+    }
+
+    /// Why there is no state.
+    fn why_broken(&self) -> Option<String> {
+        match &self.handle {
+            Handle::Home(home) => home.alone.broken().map(str::to_owned),
+            Handle::Away(_) => None,
         }
     }
 
@@ -132,50 +173,56 @@ impl<State: 'static> Actor<State> {
     /// in their order.
     pub fn clear_poison(&self) -> TaskFuture<()> {
         let call = clear_descriptor::<State>();
-        TaskFuture::new(self.inner.0.submit(call, &(), TaskOptions::default()))
+        TaskFuture::new(self.handle.submit(call, &(), TaskOptions::default()))
     }
 }
 
 impl<State> Actor<State> {
     /// Its process id, which is also that of its process group.
     pub fn pid(&self) -> u32 {
-        self.inner.0.pid()
+        match &self.handle {
+            Handle::Home(home) => home.alone.pid(),
+            Handle::Away(away) => away.pid,
+        }
     }
 
-    /// The process has not ended, or not been reaped yet.
+    /// The process has not ended, or not been reaped yet; see [`exit`](Actor::exit).
     pub fn is_alive(&self) -> bool {
         self.exit().is_none()
     }
 
-    /// How the process ended; `None` while it is alive.
+    /// How the process ended; `None` while it is alive. A handle in another process than the one that has started the
+    /// actor knows it once a call of its own has failed for it.
     pub fn exit(&self) -> Option<Exit> {
-        self.inner.0.exit()
+        match &self.handle {
+            Handle::Home(home) => home.alone.exit(),
+            Handle::Away(away) => away.exit(),
+        }
     }
 
     /// Accepts no more calls, from whatever handle; finishes those that were made, drops the state in its process (which
-    /// has five seconds for that), and waits until the process is gone and every callback has run.
+    /// has five seconds for that), and waits until the process is gone (and, where it was started, until every callback
+    /// has run).
     pub fn shutdown(&self) {
-        self.inner.0.close();
-        self.inner.0.wait_gone(None);
-        self.inner.0.drain_callbacks();
+        match &self.handle {
+            Handle::Home(home) => {
+                home.alone.close();
+                home.alone.wait_gone(None);
+                home.alone.drain_callbacks();
+            }
+            Handle::Away(away) => {
+                until_done(&away.shut_down(), None);
+            }
+        }
     }
 
     /// Sends SIGKILL to its process group, and returns at once: the running call is
     /// [`TaskError::Killed`](crate::TaskError::Killed), the others are [`TaskError::Died`](crate::TaskError::Died).
     pub fn kill(&self) {
-        self.inner.0.signal(Signal::SIGKILL);
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.terminate();
-        } else {
-            self.0.close();
+        match &self.handle {
+            Handle::Home(home) => home.alone.signal(Signal::SIGKILL),
+            Handle::Away(away) => away.kill(),
         }
-        self.0.wait_gone(None);
-        self.0.drain_callbacks();
     }
 }
 
@@ -183,7 +230,7 @@ impl<State> Clone for Actor<State> {
     /// Another handle of the same actor.
     fn clone(&self) -> Actor<State> {
         Actor {
-            inner: Arc::clone(&self.inner),
+            handle: self.handle.clone(),
             state: PhantomData,
         }
     }
@@ -232,6 +279,6 @@ where
     /// See [`Actor::call`].
     pub fn submit(self) -> TaskFuture<R> {
         let call = call_descriptor::<F, A, R, State>();
-        TaskFuture::new(self.actor.inner.0.submit(call, &self.arg, self.options))
+        TaskFuture::new(self.actor.handle.submit(call, &self.arg, self.options))
     }
 }

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::autopsy::{Autopsy, Panic};
 
 /// Why a task has no result.
@@ -14,7 +16,7 @@ use crate::autopsy::{Autopsy, Panic};
 /// assert_eq!(error.kind(), TaskErrorKind::Cancelled);
 /// assert_eq!(error.execution(), Execution::NotStarted); // safe to submit again
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum TaskError {
     /// The function panicked; its worker lives on.
@@ -57,7 +59,7 @@ pub enum TaskError {
 }
 
 /// Which deadline passed; see [`TaskError::Expired`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Deadline {
     /// The task waited in the queue longer than its `queue_timeout`.
     Queue,

@@ -6,6 +6,7 @@
 pexec::test_init!();
 
 mod actor;
+mod actor_handles;
 mod asynchronous;
 mod autopsy;
 mod batches;

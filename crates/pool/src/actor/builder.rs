@@ -137,7 +137,7 @@ impl<State: 'static> ActorBuilder<State> {
         match actor.clear_poison().result() {
             Ok(()) => Ok(actor),
             Err(error) => {
-                let known = actor.inner.0.broken().map(str::to_owned);
+                let known = actor.why_broken();
                 Err(BuildError::Constructor(
                     known.unwrap_or_else(|| error.to_string()),
                 ))

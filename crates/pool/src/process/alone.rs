@@ -102,16 +102,26 @@ impl Alone {
         arg: &A,
         mut options: TaskOptions,
     ) -> SlotRef {
-        let (id, control) = (next_task_id(), Arc::clone(&self.controller));
         let mut descriptors = Vec::new();
-        let bytes = match encode(arg, self.shared.max_message, &mut descriptors) {
-            Ok(bytes) => bytes,
+        match encode(arg, self.shared.max_message, &mut descriptors) {
+            Ok(bytes) => self.submit_encoded(call, Carried { bytes, descriptors }, options),
             Err(error) => {
-                let slot = Slot::new(id, control, options.take_extra());
+                let control = Arc::clone(&self.controller);
+                let slot = Slot::new(next_task_id(), control, options.take_extra());
                 slot.fail(error);
-                return slot;
+                slot
             }
-        };
+        }
+    }
+
+    /// Likewise, of an argument that has its form.
+    pub(crate) fn submit_encoded(
+        &self,
+        call: &'static Descriptor,
+        Carried { bytes, descriptors }: Carried,
+        mut options: TaskOptions,
+    ) -> SlotRef {
+        let (id, control) = (next_task_id(), Arc::clone(&self.controller));
         let policy = options.given().and_then(|options| options.policy(None, None, 0));
         let size = bytes.len().max(descriptors.len() * HANDLE_WEIGHT);
         let (extra, kept) = (options.take_extra(), bytes.clone());
@@ -134,6 +144,11 @@ impl Alone {
             slot.fail(self.shared.refused(&refusal));
         }
         slot
+    }
+
+    /// The longest argument or result in bytes.
+    pub(crate) fn max_message(&self) -> u64 {
+        self.shared.max_message
     }
 
     pub(crate) fn pid(&self) -> u32 {
