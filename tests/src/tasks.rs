@@ -14,6 +14,7 @@ pub fn add(a: u64, b: u64) -> u64 {
 }
 
 /// The argument.
+#[pexec::task(name = "tests/echo")]
 #[must_use]
 pub fn echo(text: String) -> String {
     text

@@ -4,19 +4,25 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use pexec_job::plan::Output;
 
-/// Shown under the help of `pexec`; each line works when pasted into a shell.
-const EXAMPLES: &str = "\
+use crate::speech;
+
+/// Shown under the help of the command without a verb; each line works when pasted into a shell.
+fn examples(name: &str) -> String {
+    format!(
+        "\
 Examples:
-  seq 5 | pexec each -- echo 'item {}'
-  pexec each -j 50% -- sha256sum {} ::: /etc/passwd /etc/group
-  printf '[tasks.hi]\\nforeach = { range = \"0..3\" }\\nshell = \"echo hi {item}\"\\n' > hi.toml && pexec run hi.toml
+  seq 5 | {name} each -- echo 'item {{}}'
+  {name} each -j 50% -- sha256sum {{}} ::: /etc/passwd /etc/group
+  printf '[tasks.hi]\\nforeach = {{ range = \"0..3\" }}\\nshell = \"echo hi {{item}}\"\\n' > hi.toml && {name} run hi.toml
 
 Exit codes:
   0 all succeeded   1 some failed   2 usage or job file   4 standard output not writable
-  5 events not writable   6 the pool broke   128+n interrupted by signal n";
+  5 events not writable   6 the pool broke   128+n interrupted by signal n"
+    )
+}
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -24,7 +30,6 @@ Exit codes:
     name = "pexec",
     version,
     about = "Runs thousands of commands on all CPUs and says exactly what happened",
-    after_help = EXAMPLES,
     disable_help_subcommand = true
 )]
 pub(crate) struct Cli {
@@ -33,6 +38,30 @@ pub(crate) struct Cli {
     pub(crate) verbose: u8,
     #[command(subcommand)]
     pub(crate) verb: Option<Verb>,
+}
+
+impl Cli {
+    /// Reads the words; help, version and wrong usage end the process.
+    pub(crate) fn read(words: Vec<OsString>) -> Cli {
+        let matches = command().get_matches_from(words);
+        Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// The definition, under the program's own name.
+pub(crate) fn command() -> clap::Command {
+    let name = speech::name();
+    let mut command = Cli::command()
+        .name(name)
+        .bin_name(name)
+        .after_help(examples(name))
+        .mut_subcommand("each", |each| each.after_help(examples_of_each(name)));
+    if !pexec::named::tasks().is_empty() {
+        command = command
+            .version(concat!("(pexec ", env!("CARGO_PKG_VERSION"), ")"))
+            .about("Runs its own functions and thousands of commands on all CPUs, and says exactly what happened");
+    }
+    command
 }
 
 /// What to do.
@@ -44,6 +73,8 @@ pub(crate) enum Verb {
     Each(Each),
     /// Check a job file and run nothing
     Check(Check),
+    /// List the functions of this program that job files can call
+    Tasks(Tasks),
 }
 
 /// `pexec run`.
@@ -60,12 +91,6 @@ pub(crate) struct Run {
 
 /// `pexec each`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-{} stands for the item; a command without {} gets it as its last argument. Other braces are literal.
-
-Examples:
-  find . -name '*.rs' -print0 | pexec each -0 -- wc -l {}
-  pexec each --output ordered -- sh -c 'sleep \"$1\"; echo \"$1\"' sh {} ::: 0.2 0.1 0")]
 pub(crate) struct Each {
     /// Items on standard input end with NUL instead of a newline
     #[arg(short = '0', long = "null")]
@@ -77,6 +102,17 @@ pub(crate) struct Each {
     pub(crate) argv: Vec<OsString>,
 }
 
+fn examples_of_each(name: &str) -> String {
+    format!(
+        "\
+{{}} stands for the item; a command without {{}} gets it as its last argument. Other braces are literal.
+
+Examples:
+  find . -name '*.rs' -print0 | {name} each -0 -- wc -l {{}}
+  {name} each --output ordered -- sh -c 'sleep \"$1\"; echo \"$1\"' sh {{}} ::: 0.2 0.1 0"
+    )
+}
+
 /// `pexec check`.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
@@ -85,6 +121,23 @@ pub(crate) struct Check {
     pub(crate) job: PathBuf,
     #[command(flatten)]
     pub(crate) choose: Choose,
+}
+
+/// `pexec tasks`.
+#[derive(Debug, Args)]
+pub(crate) struct Tasks {
+    /// How they are listed
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = TasksFormat::Text)]
+    pub(crate) format: TasksFormat,
+}
+
+/// `--format` of `tasks`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TasksFormat {
+    /// For people: a signature each, and what it does
+    Text,
+    /// For programs
+    Json,
 }
 
 /// What of a job file is run, and with which variables.
@@ -179,7 +232,7 @@ mod tests {
 
     #[test]
     fn the_definition_is_consistent() {
-        <Cli as clap::CommandFactory>::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

@@ -14,6 +14,7 @@ use pexec_job::exec::Captured;
 use pexec_job::plan::Output;
 use pexec_job::run::{OutputChunk, OutputKind};
 
+use crate::speech;
 use crate::writer::{Piece, Stream, Writer};
 use held::{Held, Holder};
 use lines::Lines;
@@ -117,7 +118,7 @@ impl Outputs {
     pub(crate) fn say(&self, words: &str) -> io::Result<()> {
         self.writer.push(
             Stream::Err,
-            Piece::Bytes(format!("pexec: {words}\n").into_bytes()),
+            Piece::Bytes(format!("{}: {words}\n", speech::name()).into_bytes()),
         )
     }
 

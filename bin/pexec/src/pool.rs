@@ -1,4 +1,4 @@
-//! The pool that a run uses: workers that start commands.
+//! The pool that a run uses: workers that start commands and call functions.
 
 use std::time::Duration;
 
@@ -24,14 +24,20 @@ pub(crate) fn jobs(plan: &Plan) -> usize {
 }
 
 /// Starts it.
-pub(crate) fn build(jobs: usize) -> Result<ProcessPool, BuildError> {
-    ProcessPool::builder()
+pub(crate) fn build(plan: &Plan, jobs: usize) -> Result<ProcessPool, BuildError> {
+    let builder = ProcessPool::builder()
         .workers(jobs)
         .name("pexec")
         .kill_grace(KILL_GRACE)
-        .max_message(MAX_MESSAGE)
-        .restart_limit(RESTARTS.0, RESTARTS.1)
-        .build()
+        .max_message(MAX_MESSAGE);
+    let calls = plan.tasks.iter().any(|task| task.calls);
+    if calls {
+        // A function is where a command would be. It may crash every time it is called, and each crash is one failed
+        // instance; workers that cannot even start end the pool in any case.
+        builder.current_dir(&plan.dir).build()
+    } else {
+        builder.restart_limit(RESTARTS.0, RESTARTS.1).build()
+    }
 }
 
 #[cfg(test)]
@@ -44,6 +50,7 @@ mod tests {
             name: "t".to_owned(),
             needs: Vec::new(),
             retries: 0,
+            calls: false,
             total,
             instances: Box::new(std::iter::empty()),
         };

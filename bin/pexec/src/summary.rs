@@ -4,7 +4,7 @@ use pexec_job::event::Counts;
 use pexec_job::state::{Failure, RunState};
 use signal_hook::low_level::signal_name;
 
-use crate::wording;
+use crate::{speech, wording};
 
 /// How many failures are told in detail.
 const FAILURES: usize = 20;
@@ -16,6 +16,7 @@ const CULPRITS: usize = 5;
 /// The summary, as whole lines; `tails`: with the ends of what failures wrote to standard error.
 pub(crate) fn render(state: &RunState, tails: bool, colour: bool) -> String {
     let paint = Paint { colour };
+    let me = speech::name();
     let mut text = String::new();
     let mut line = |l: &str| {
         text.push_str(l);
@@ -27,14 +28,14 @@ pub(crate) fn render(state: &RunState, tails: bool, colour: bool) -> String {
     let more = (state.failures().len().saturating_sub(FAILURES)) as u64 + state.more_failures();
     if more > 0 {
         line(&format!(
-            "pexec: and {}",
+            "{me}: and {}",
             paint.red(&wording::plural(more, "more failure"))
         ));
     }
     let culprits = state.blocked_by();
     for (label, n) in culprits.iter().take(CULPRITS) {
         line(&format!(
-            "pexec: {} {} blocked by {}",
+            "{me}: {} {} blocked by {}",
             wording::count(*n),
             if *n == 1 { "was" } else { "were" },
             wording::label(label)
@@ -42,23 +43,24 @@ pub(crate) fn render(state: &RunState, tails: bool, colour: bool) -> String {
     }
     if culprits.len() > CULPRITS {
         line(&format!(
-            "pexec: and others by {}",
+            "{me}: and others by {}",
             wording::plural((culprits.len() - CULPRITS) as u64, "more failure")
         ));
     }
     if let Some(signal) = state.signal() {
         line(&format!(
-            "pexec: {}",
+            "{me}: {}",
             paint.yellow(&format!("interrupted by {}", named(signal)))
         ));
     }
-    line(&format!("pexec: {}", totals(state, paint)));
+    line(&format!("{me}: {}", totals(state, paint)));
     text
 }
 
 fn explain(failure: &Failure, tails: bool, paint: Paint) -> String {
     let mut text = format!(
-        "pexec: {} {}: {}",
+        "{}: {} {}: {}",
+        speech::name(),
         paint.red("failed"),
         wording::label(&failure.who.label),
         failure.why

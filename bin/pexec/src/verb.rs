@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod each;
 mod execute;
 pub(crate) mod run;
+pub(crate) mod tasks;
 
 use std::io::Write;
 

@@ -6,7 +6,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::libc;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, recv, sendmsg, socketpair,
+    AddressFamily, ControlMessage, MsgFlags, Shutdown, SockFlag, SockType, recv, sendmsg, shutdown,
+    socketpair,
 };
 
 /// Two connected ends, both close-on-exec from the start.
@@ -46,6 +47,19 @@ pub fn set_nonblocking(fd: &impl AsFd, on: bool) -> io::Result<()> {
 /// `WouldBlock` when nothing fits; `BrokenPipe` when the other end is gone (no SIGPIPE is raised).
 pub fn send(fd: &impl AsRawFd, slices: &[IoSlice<'_>]) -> io::Result<usize> {
     retry(|| sendmsg::<()>(fd.as_raw_fd(), slices, &[], MsgFlags::MSG_NOSIGNAL, None))
+}
+
+/// Nothing more is sent from this end: the other one reads what is there, then the end of the stream. Our own reading
+/// goes on.
+pub fn end_sending(fd: &impl AsRawFd) {
+    // One whose other end is gone has nothing to be told.
+    let _ = shutdown(fd.as_raw_fd(), Shutdown::Write);
+}
+
+/// Neither end sends anything more.
+pub fn end(fd: &impl AsRawFd) {
+    // As above.
+    let _ = shutdown(fd.as_raw_fd(), Shutdown::Both);
 }
 
 /// How many descriptors one send can carry (the kernel's `SCM_MAX_FD`).

@@ -1,4 +1,4 @@
-//! One attempt of one command: the function that the run submits to the pool, so it runs inside a worker.
+//! One attempt of one command or call: the function that the run submits to the pool, so it runs inside a worker.
 //!
 //! It owns everything the command brings into the world: its process group, its pipes, the files it writes for
 //! it. What always holds when it returns: the group is gone, the leader is reaped, output is kept whole or
@@ -6,10 +6,12 @@
 //! files, whose names [`discard`] knows.
 
 mod attend;
+mod call;
 mod capture;
 mod ladder;
-mod lines;
+pub(crate) mod lines;
 pub mod note;
+mod own_output;
 mod pipe;
 mod redirect;
 mod start;
@@ -23,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::Command;
 use crate::text::Text;
+use crate::work::Work;
 
 /// What an attempt needs to know beside its command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +45,7 @@ pub struct Notes {
 pub struct Report {
     /// How the command ended.
     pub end: End,
-    /// Its process id (and its group's), if it was started.
+    /// Its process id (and its group's), if it was started; of a call, the worker's.
     pub pid: Option<u32>,
     /// From start to end.
     pub wall: Duration,
@@ -65,7 +68,7 @@ pub struct Report {
     pub fault: Option<String>,
 }
 
-/// How a command ended.
+/// How an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum End {
     /// With this exit code.
@@ -81,6 +84,12 @@ pub enum End {
     },
     /// It ended, but its status was taken by another part of the program.
     Unknown,
+    /// A function returned; what, stands behind what it printed.
+    Returned,
+    /// A function returned this error.
+    Failed(String),
+    /// A function was not called, or what it returned cannot be written down: trying again is of no use.
+    Refused(String),
 }
 
 /// Why a command was told to stop.
@@ -147,6 +156,14 @@ pub enum Stream {
     Stderr,
 }
 
+/// Does `work` to its end and reports. A function's panic goes on to the caller.
+pub fn perform(work: Work, notes: Notes) -> Report {
+    match work {
+        Work::Command(command) => execute(command, notes),
+        Work::Call(work) => call::call(&work, &notes),
+    }
+}
+
 /// Runs `command` to its end and reports. Never panics, never leaves a process of the command's group behind.
 ///
 /// Inside a worker it heeds [`pexec::task::cancel_fd`] and tells the parent of its progress with
@@ -174,12 +191,16 @@ pub fn execute(command: Command, notes: Notes) -> Report {
     }
 }
 
+/// What an attempt wrote that did not come home: of a call it lies in files, for [`discard`] to remove; a command's
+/// went with its worker.
+pub fn left_behind(work: &Work, notes: &Notes) -> Option<[Captured; 2]> {
+    work.is_call().then(|| own_output::left_behind(notes))
+}
+
 /// Removes the files of an attempt whose worker died before it could do so itself.
-pub fn discard(command: &Command, notes: &Notes) {
-    for (stream, path) in [
-        (Stream::Stdout, &command.stdout),
-        (Stream::Stderr, &command.stderr),
-    ] {
+pub fn discard(work: &Work, notes: &Notes) {
+    let (stdout, stderr) = work.files();
+    for (stream, path) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)] {
         let _ = fs::remove_file(spill_path(notes, stream));
         if let Some(path) = path {
             redirect::discard(path, notes, stream);
@@ -187,7 +208,7 @@ pub fn discard(command: &Command, notes: &Notes) {
     }
 }
 
-fn spill_path(notes: &Notes, stream: Stream) -> PathBuf {
+pub(crate) fn spill_path(notes: &Notes, stream: Stream) -> PathBuf {
     Path::new(notes.spill_dir.as_os_str()).join(file_name(notes, stream))
 }
 

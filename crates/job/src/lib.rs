@@ -1,5 +1,6 @@
 //! pexec-job: a job file becomes a plan, a plan becomes a run, a run becomes events.
 
+pub mod call;
 pub mod command;
 pub mod event;
 pub mod exec;
@@ -12,3 +13,4 @@ mod spec;
 pub mod state;
 mod template;
 pub mod text;
+pub mod work;

@@ -6,8 +6,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::command::Command;
 use crate::text::Text;
+use crate::work::Work;
 
 /// A checked job.
 pub struct Plan {
@@ -44,6 +44,8 @@ pub struct TaskPlan {
     pub needs: Vec<usize>,
     /// Extra attempts after the first.
     pub retries: u32,
+    /// Its instances call functions of this program, in the workers themselves.
+    pub calls: bool,
     /// How many instances there are; `None` while a streamed source has not ended.
     pub total: Option<u64>,
     /// Its instances, in source order. Taken once, by the run.
@@ -65,7 +67,7 @@ impl fmt::Display for SourceError {
 
 impl std::error::Error for SourceError {}
 
-/// One command of a task, for one item.
+/// One command or call of a task, for one item.
 pub struct Instance {
     /// From 0, in source order.
     pub index: u64,
@@ -73,6 +75,6 @@ pub struct Instance {
     pub item: Option<Text>,
     /// What people call it: `task(item)`.
     pub label: Text,
-    /// The command of an attempt (from 1), everything substituted.
-    pub command: Box<dyn Fn(u32) -> Command + Send + Sync>,
+    /// What an attempt (from 1) does, everything substituted.
+    pub work: Box<dyn Fn(u32) -> Work + Send + Sync>,
 }

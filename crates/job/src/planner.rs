@@ -1,6 +1,7 @@
 //! A job file, or a command with items, becomes a plan. Everything that can be wrong is found here, before anything
 //! is started.
 
+mod call;
 mod each;
 mod file;
 mod instances;

@@ -12,6 +12,7 @@ mod flight;
 mod inbox;
 mod judge;
 mod stop;
+mod tail;
 mod tasks;
 mod teller;
 
@@ -111,8 +112,8 @@ pub enum OutputKind<'a> {
         /// It ends here; only the last piece does.
         ends: bool,
     },
-    /// All that an attempt wrote, at its end (lines that were given before included). An attempt whose worker
-    /// died has none.
+    /// All that an attempt wrote, at its end (lines that were given before included). A command
+    /// whose worker died has none.
     Whole {
         /// Its standard output.
         stdout: &'a Captured,

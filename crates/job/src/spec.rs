@@ -4,6 +4,7 @@
 //! stop at the first mistake. A key whose value is wrong is reported and then left out.
 
 mod action;
+mod args;
 mod env;
 mod foreach;
 mod keys;
@@ -24,7 +25,8 @@ use keys::Keys;
 use reader::{Reader, Table};
 use vars::Vars;
 
-pub(crate) use action::Action;
+pub(crate) use action::{Action, Name};
+pub(crate) use args::{Arg, ArgValue, ArgsForm};
 pub(crate) use env::EnvValue;
 pub(crate) use foreach::Origin;
 pub(crate) use matrix::Matrix;

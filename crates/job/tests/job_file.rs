@@ -1,5 +1,7 @@
 //! Job files: what they become, and what is said about wrong ones. Nothing is run here but shells.
 
+#[path = "job_file/calls.rs"]
+mod calls;
 #[path = "job_file/each.rs"]
 mod each;
 #[path = "job_file/globs.rs"]
@@ -29,6 +31,7 @@ use pexec_job::command::Command;
 use pexec_job::plan::{Instance, Plan};
 use pexec_job::planner::{self, Overrides};
 use pexec_job::problem::Problems;
+use pexec_job::work::Work;
 use tempfile::TempDir;
 
 /// A directory with a job file.
@@ -98,7 +101,7 @@ impl Job {
         assert_eq!(plan.tasks.len(), 1);
         take(&mut plan, 0)
             .iter()
-            .map(|instance| (instance.command)(1))
+            .map(|instance| command(instance, 1))
             .collect()
     }
 
@@ -125,6 +128,15 @@ fn take(plan: &mut Plan, task: usize) -> Vec<Instance> {
     instances
         .collect::<Result<_, _>>()
         .expect("a source that can be read")
+}
+
+/// What an attempt of the instance starts.
+#[track_caller]
+fn command(instance: &Instance, attempt: u32) -> Command {
+    match (instance.work)(attempt) {
+        Work::Command(command) => command,
+        Work::Call(call) => panic!("not a command: {call:?}"),
+    }
 }
 
 fn line(command: &Command) -> String {

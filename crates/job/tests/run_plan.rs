@@ -2,6 +2,8 @@
 
 mod processes;
 
+#[path = "run_plan/calls.rs"]
+mod calls;
 #[path = "run_plan/needs.rs"]
 mod needs;
 #[path = "run_plan/output.rs"]
@@ -31,6 +33,7 @@ use pexec_job::exec::{Captured, Stream};
 use pexec_job::plan::{Instance, Plan, SourceError, TaskPlan};
 use pexec_job::run::{self, Error, Finished, Options, OutputChunk, OutputKind, Sink, Stop};
 use pexec_job::state::RunState;
+use pexec_job::work::Work;
 use tempfile::TempDir;
 
 /// A task whose instances run these scripts; `$ATTEMPT` is the attempt.
@@ -46,6 +49,7 @@ fn task(name: &str, needs: &[usize], scripts: &[&str]) -> TaskPlan {
         name: name.to_owned(),
         needs: needs.to_vec(),
         retries: 0,
+        calls: false,
         total: Some(total),
         instances: Box::new(instances),
     }
@@ -74,7 +78,7 @@ fn instance(task: &str, index: u64, script: &str) -> Instance {
         index,
         item: Some(index.to_string().into()),
         label: format!("{task}({index})").into(),
-        command: Box::new(move |attempt| command(&script, attempt)),
+        work: Box::new(move |attempt| Work::Command(command(&script, attempt))),
     }
 }
 

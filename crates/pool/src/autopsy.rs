@@ -4,11 +4,12 @@ use std::fmt;
 use std::time::Duration;
 
 use pexec_proto::Limits;
+use serde::{Deserialize, Serialize};
 
 use crate::history::History;
 
 /// A panic inside a task, as the worker saw it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Panic {
     /// The panic's message; `Box<dyn Any>` where the payload was no text.
     pub message: String,
@@ -32,7 +33,7 @@ impl fmt::Display for Panic {
 }
 
 /// How a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Exit {
     /// It exited with this code; inside a task even 0 is a crash.
     Code(i32),
@@ -53,7 +54,7 @@ impl fmt::Display for Exit {
 }
 
 /// What a worker was doing when it ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Phase {
     /// It read the task's argument.
@@ -91,7 +92,7 @@ impl fmt::Display for Phase {
 
 /// What is known about a worker that ended while it held a task. Times and memory are the kernel's own
 /// account of the whole worker process (`rusage`), the tasks that it ran before included.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Autopsy {
     /// The task: its id and label.

@@ -64,6 +64,9 @@ pub(crate) struct Config {
     pub(crate) restart_limit: Option<(usize, Duration)>,
     /// From start to a completed handshake.
     pub(crate) handshake_limit: Duration,
+    /// A worker that has ended is replaced. Without that each slot has one process at most, and the first end that nobody
+    /// asked the pool for breaks it: what the process held cannot be had again.
+    pub(crate) replaces: bool,
 }
 
 /// What the driver is to do. `worker` is a slot, from 0.
@@ -138,6 +141,15 @@ pub(crate) struct Ran {
     pub(crate) worker: usize,
     pub(crate) attempt: u32,
     pub(crate) ran_for: Duration,
+}
+
+impl Ran {
+    /// For a worker's end without a task.
+    pub(crate) const NOTHING: Ran = Ran {
+        worker: 0,
+        attempt: 1,
+        ran_for: Duration::ZERO,
+    };
 }
 
 /// Answers whether a sent task could be taken back; from then on it will not start on that worker.

@@ -86,8 +86,8 @@ pub(crate) struct Driver {
     pushed: Pushes,
     terminal: stderr::Terminal,
     closed: bool,
-    /// Told about the first attempt to start a worker.
-    first_start: Option<SyncSender<io::Result<()>>>,
+    /// Told about the first attempt to start a worker: its pid, or why there is none.
+    first_start: Option<SyncSender<io::Result<u32>>>,
     /// Until when whoever sleeps means to; `None`: until something happens.
     armed: Option<Instant>,
     /// Workers that have something to answer.
@@ -125,7 +125,7 @@ impl Driver {
         shared: Arc<Shared>,
         config: Config,
         launch: Launch,
-        first_start: SyncSender<io::Result<()>>,
+        first_start: SyncSender<io::Result<u32>>,
     ) -> Driver {
         let workers = config.size.most;
         let now = Instant::now();
@@ -406,7 +406,7 @@ impl Driver {
                 // Pushed before the pool broke, taken after: the reason is known by now.
                 self.shared
                     .left_queue(usize::from(slot.waiting.swap(false, Ordering::Relaxed)));
-                slot.fail(self.shared.refusal().error());
+                slot.fail(self.shared.refused(&self.shared.refusal()));
             }
         }
         for command in pushed.commands.drain(..) {
@@ -438,6 +438,7 @@ impl Driver {
                     self.carry_out(now);
                 }
                 Command::Terminate => self.core.terminate(now, &mut self.links),
+                Command::Signal(signal) => self.signal_only(signal),
                 Command::Workers(answer) => {
                     let _ = answer.send(self.workers());
                 }

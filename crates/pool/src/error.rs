@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::autopsy::{Autopsy, Panic};
 
 /// Why a task has no result.
@@ -14,7 +16,7 @@ use crate::autopsy::{Autopsy, Panic};
 /// assert_eq!(error.kind(), TaskErrorKind::Cancelled);
 /// assert_eq!(error.execution(), Execution::NotStarted); // safe to submit again
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum TaskError {
     /// The function panicked; its worker lives on.
@@ -48,12 +50,16 @@ pub enum TaskError {
     PoolClosed,
     /// The pool gave up, with the reason.
     PoolBroken(String),
+    /// The [`Actor`](crate::Actor)'s process had ended before the call started. The autopsy is that end's.
+    Died(Autopsy),
+    /// An earlier call of the [`Actor`](crate::Actor) panicked and may have left its state half-changed: which one.
+    Poisoned(String),
     /// A remote engine's refusal or failure.
     Remote(String),
 }
 
 /// Which deadline passed; see [`TaskError::Expired`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Deadline {
     /// The task waited in the queue longer than its `queue_timeout`.
     Queue,
@@ -89,6 +95,10 @@ pub enum TaskErrorKind {
     PoolClosed,
     /// See [`TaskError::PoolBroken`].
     PoolBroken,
+    /// See [`TaskError::Died`].
+    Died,
+    /// See [`TaskError::Poisoned`].
+    Poisoned,
     /// See [`TaskError::Remote`].
     Remote,
 }
@@ -160,6 +170,8 @@ impl TaskError {
             TaskError::TooLarge { .. } => TaskErrorKind::TooLarge,
             TaskError::PoolClosed => TaskErrorKind::PoolClosed,
             TaskError::PoolBroken(_) => TaskErrorKind::PoolBroken,
+            TaskError::Died(_) => TaskErrorKind::Died,
+            TaskError::Poisoned(_) => TaskErrorKind::Poisoned,
             TaskError::Remote(_) => TaskErrorKind::Remote,
         }
     }
@@ -182,6 +194,8 @@ impl TaskError {
             | TaskError::TooLarge { .. }
             | TaskError::PoolClosed
             | TaskError::PoolBroken(_)
+            | TaskError::Died(_)
+            | TaskError::Poisoned(_)
             | TaskError::Remote(_) => Execution::NotStarted,
         }
     }
@@ -192,7 +206,8 @@ impl TaskError {
             TaskError::Crashed(a)
             | TaskError::TimedOut(a)
             | TaskError::LimitExceeded(a)
-            | TaskError::Killed(a) => Some(a),
+            | TaskError::Killed(a)
+            | TaskError::Died(a) => Some(a),
             _ => None,
         }
     }
@@ -220,6 +235,8 @@ impl fmt::Display for TaskError {
                 f.write_str("the pool was shut down; nothing more can be submitted to it")?;
             }
             TaskError::PoolBroken(why) => write!(f, "the pool is broken: {why}")?,
+            TaskError::Died(a) => write!(f, "its process had ended before the call could start: {a}")?,
+            TaskError::Poisoned(why) => write!(f, "the actor is poisoned: {why}")?,
             TaskError::Remote(why) => write!(f, "remote engine: {why}")?,
         }
         self.fmt_history(f)
@@ -238,8 +255,12 @@ pub enum BuildError {
     Invalid(String),
     /// Pools inside tasks of pools inside tasks .. are nested deeper than this many levels.
     TooDeep(u32),
+    /// Two functions are registered under one name with [`#[pexec::task]`](macro@crate::task); says which and where.
+    DuplicateTask(String),
     /// A thread, a socket or the first worker process could not be had.
     Start(std::io::Error),
+    /// An [`Actor`](crate::Actor)'s constructor panicked, failed or ended its process, with what is known of it.
+    Constructor(String),
 }
 
 impl fmt::Display for BuildError {
@@ -249,12 +270,13 @@ impl fmt::Display for BuildError {
                 "pexec is not initialized in this program: add `pexec::init();` as the first statement of main() \
                  (or put #[pexec::main] on it; in a test file, add `pexec::test_init!();` at its top)",
             ),
-            BuildError::Invalid(why) => f.write_str(why),
+            BuildError::Invalid(why) | BuildError::DuplicateTask(why) => f.write_str(why),
             BuildError::TooDeep(limit) => write!(
                 f,
                 "pools are nested deeper than {limit} levels: a task builds a pool whose task builds a pool, and so on"
             ),
             BuildError::Start(error) => write!(f, "cannot start a worker: {error}"),
+            BuildError::Constructor(why) => write!(f, "the actor cannot be made: {why}"),
         }
     }
 }

@@ -8,6 +8,10 @@
 //! the descriptor at a checked address. Both say why they are sound.
 #![allow(unsafe_code)]
 
+pub(crate) mod actor;
+#[cfg(test)]
+mod tests;
+
 use std::any::{Any, TypeId};
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
@@ -117,6 +121,8 @@ arity_of_tuple!(Arity6; a A, b B, c C, d D, e E, g G);
 pub(crate) enum ThunkError {
     Decode(String),
     Encode(String),
+    /// An actor's state is in doubt; nothing was run.
+    Poisoned(String),
 }
 
 /// Told by the thunk as it passes from one stage of a task to the next.
@@ -250,13 +256,26 @@ where
     A: Payload,
     R: Payload,
 {
+    let decode = |bytes: &mut ArgumentBytes<'_>| match bytes {
+        ArgumentBytes::Slice(bytes) => F::decode(bytes),
+        ArgumentBytes::Owned(bytes) => F::decode_owned(std::mem::take(bytes)),
+    };
+    through(arg, out, stages, decode, |arg| conjure::<F>().call(arg))
+}
+
+/// A call from its argument's bytes to its result's.
+#[inline(always)]
+fn through<A: Payload, R: Payload>(
+    arg: &mut Argument<'_>,
+    out: &mut Vec<u8>,
+    stages: &mut dyn Stages,
+    decode: impl FnOnce(&mut ArgumentBytes<'_>) -> Result<A, DecodeError>,
+    run: impl FnOnce(A) -> R,
+) -> Result<(), Box<ThunkError>> {
     let Argument { bytes, descriptors } = arg;
     let mut decoded = None;
     let read = panics::catch(|| {
-        decoded = Some(carry::provide(descriptors, || match bytes {
-            ArgumentBytes::Slice(bytes) => F::decode(bytes),
-            ArgumentBytes::Owned(bytes) => F::decode_owned(std::mem::take(bytes)),
-        }));
+        decoded = Some(carry::provide(descriptors, || decode(bytes)));
     });
     let arg = match decoded {
         Some(Ok(arg)) => arg,
@@ -270,7 +289,7 @@ where
         }
     };
     stages.running();
-    let result = conjure::<F>().call(arg);
+    let result = run(arg);
     stages.encoding();
     if let Some(content) = content_of(&result) {
         out.extend_from_slice(codec::prefix_of(content.len()).as_ref());
@@ -466,68 +485,4 @@ where
 /// Fails the build for a function value that has bytes.
 pub(crate) const fn assert_no_captures<F>() {
     const { NoCaptures::<F>::CHECK };
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn one_more(number: u64) -> u64 {
-        number + 1
-    }
-
-    fn joined(left: String, right: Vec<u8>) -> String {
-        format!("{left}{right:?}")
-    }
-
-    fn descriptor_of<F, A, R, M>(_: F) -> &'static Descriptor
-    where
-        F: TaskFn<A, R, M>,
-        A: Payload,
-        R: Payload,
-        M: 'static,
-    {
-        task_descriptor::<F, A, R, M>()
-    }
-
-    #[test]
-    fn a_resolver_follows_every_reference_to_its_own_function() {
-        let number = descriptor_of(one_more);
-        let text = descriptor_of(joined);
-        let mut resolver = Resolver::default();
-        for wanted in [number, number, text, number, text, text] {
-            let reference = wanted.reference();
-            assert!(std::ptr::eq(resolver.resolve(reference).unwrap(), wanted));
-            let of_another_type = FunctionRef {
-                type_hash: reference.type_hash ^ 1,
-                ..reference
-            };
-            assert!(resolver.resolve(of_another_type).is_err());
-            let beside = FunctionRef {
-                offset: reference.offset + 1,
-                ..reference
-            };
-            assert!(resolver.resolve(beside).is_err());
-        }
-    }
-
-    #[test]
-    fn a_function_reads_its_arguments_as_they_are_encoded() {
-        fn read<F, A, R, M>(_: F, arg: &A) -> Result<A, DecodeError>
-        where
-            F: TaskFn<A, R, M>,
-            A: Payload,
-        {
-            let mut bytes = Vec::new();
-            codec::encode(arg, &mut bytes).unwrap();
-            F::decode(&bytes)
-        }
-        read(|| (), &()).unwrap();
-        assert_eq!(read(one_more, &7), Ok(7));
-        let two = ("a".to_owned(), vec![7; 300]);
-        assert_eq!(read(joined, &two).as_ref(), Ok(&two));
-        let six = (1u8, Some(vec![2u8]), vec![3.5f64], "4".to_owned(), (), 6i64);
-        let of_six = |a: u8, _: Option<Vec<u8>>, _: Vec<f64>, _: String, (): (), _: i64| a;
-        assert_eq!(read(of_six, &six).as_ref(), Ok(&six));
-    }
 }

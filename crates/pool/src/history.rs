@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Execution, TaskError};
 
 /// Kept only by errors of tasks that had several attempts, or might have had another one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct History {
     /// The ends of the attempts before, oldest first.
     earlier: Vec<TaskError>,

@@ -26,10 +26,13 @@
 //! - [`init`], [`main`](macro@main), [`test_init!`]: how a program becomes able to be its own worker.
 //! - [`Executor`]: `submit`, `try_submit`, `task`, `map`, `map_unordered`, over [`ProcessPool`], [`ThreadPool`] and
 //!   [`Inline`].
+//! - [`spawn()`], [`Actor`]: one process for one call, one process that owns a state.
 //! - [`TaskFuture`], [`wait()`], [`as_completed`]: results, on a thread or in any async runtime.
 //! - [`TaskError`], [`Autopsy`], [`Failure`]: what went wrong, and whether it is safe to try again.
-//! - [`task`], [`worker`]: what a task can learn and say while it runs.
+//! - [`mod@task`], [`worker`]: what a task can learn and say while it runs.
+//! - [`#[pexec::task]`](macro@task), [`named`]: functions with a stable name, listed, and called by it.
 
+mod actor;
 mod autopsy;
 mod callbacks;
 mod carried;
@@ -47,18 +50,21 @@ mod inline;
 mod limits;
 mod local;
 mod map;
+pub mod named;
 mod options;
 mod outcome;
 mod panics;
 mod preamble;
 mod process;
+mod spawn;
 pub mod sync;
 pub mod task;
 mod threads;
 pub mod worker;
 
-pub use pexec_macros::main;
+pub use pexec_macros::{main, task};
 
+pub use crate::actor::{Actor, ActorBuilder, ActorCall, OnPanic};
 pub use crate::autopsy::{Autopsy, Exit, Panic, Phase};
 pub use crate::core::{Cause, Retry};
 pub use crate::entry::init;
@@ -74,6 +80,7 @@ pub use crate::limits::Limits;
 pub use crate::map::{Map, MapUnordered};
 pub use crate::outcome::Outcome;
 pub use crate::process::{PoolStats, ProcessPool, ProcessPoolBuilder, Transport, WorkerInfo, WorkerState};
+pub use crate::spawn::{Process, spawn};
 pub use crate::threads::{ThreadPool, ThreadPoolBuilder};
 
 #[doc(hidden)]
@@ -82,7 +89,13 @@ pub mod private {
     pub use crate::entry::test_entry;
     pub use crate::executor::Admission;
     pub use crate::function::Payload;
+    pub use crate::named::answer::{
+        Answer, AnswerOfValue, FailureAsDebug, FailureAsDisplay, FailureWithoutText, Returned,
+    };
+    pub use crate::named::decode::{Given, accepts};
+    pub use crate::named::registry::TASKS;
     pub use crate::options::TaskOptions;
+    pub use linkme;
 }
 
 /// How many CPUs this process may use: its affinity and its cgroup's quota, at least 1.

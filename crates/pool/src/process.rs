@@ -1,5 +1,6 @@
 //! The pool of worker processes: its handle.
 
+pub(crate) mod alone;
 pub(crate) mod builder;
 pub(crate) mod info;
 pub(crate) mod lead;
@@ -65,6 +66,8 @@ pub struct ProcessPool {
     salt: u64,
     /// A map's inputs may travel several at a time: nothing is said that is to hold for each.
     batches: bool,
+    /// Its drop waits for its end.
+    waits: bool,
 }
 
 /// How many bytes of arguments travel in one batch, about.
@@ -146,6 +149,12 @@ impl ProcessPool {
     pub fn terminate(&self) {
         self.shared.push(Command::Terminate);
         self.wait(None);
+    }
+
+    /// Leaves the pool to run without this handle.
+    fn into_shared(mut self) -> Arc<Shared> {
+        self.waits = false;
+        Arc::clone(&self.shared)
     }
 
     fn wait(&self, until: Option<Instant>) -> bool {
@@ -383,6 +392,9 @@ impl Executor for ProcessPool {
 
 impl Drop for ProcessPool {
     fn drop(&mut self) {
+        if !self.waits {
+            return;
+        }
         if std::thread::panicking() {
             self.terminate();
         } else {

@@ -210,8 +210,10 @@ impl ThreadPoolBuilder {
     ///
     /// # Errors
     ///
-    /// [`BuildError::Invalid`] for no workers, [`BuildError::Start`] when a thread cannot be started.
+    /// [`BuildError::Invalid`] for no workers, [`BuildError::DuplicateTask`] if two functions have one name,
+    /// [`BuildError::Start`] when a thread cannot be started.
     pub fn build(self) -> Result<ThreadPool, BuildError> {
+        crate::named::verify()?;
         let workers = match self.workers {
             Some(0) => {
                 return Err(BuildError::Invalid(

@@ -84,6 +84,8 @@ pub enum WorkerFailure {
     },
     /// The worker found no such function.
     UnknownFunction(String),
+    /// An earlier call has left the actor's state in doubt; this one did not start.
+    Poisoned(String),
 }
 
 /// What the panic hook saw.

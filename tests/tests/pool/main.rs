@@ -5,6 +5,8 @@
 
 pexec::test_init!();
 
+mod actor;
+mod actor_handles;
 mod asynchronous;
 mod autopsy;
 mod batches;
@@ -22,6 +24,7 @@ mod heartbeat;
 mod limits;
 mod map;
 mod messages;
+mod named;
 mod nesting;
 mod options;
 mod priority;
@@ -30,6 +33,7 @@ mod retry;
 mod rings;
 mod shared_bytes;
 mod sizing;
+mod spawn;
 mod starting;
 mod stopping;
 mod timeouts;

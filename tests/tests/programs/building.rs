@@ -150,3 +150,68 @@ fn a_value_that_is_no_function_fails_to_build_and_the_message_speaks_of_tasks() 
         "{text}"
     );
 }
+
+#[test]
+fn a_named_task_that_cannot_be_called_from_another_process_fails_to_build_with_the_reason() {
+    let _sweep = LeakSweep::new();
+    for (function, why) in [
+        ("#[pexec::task] fn f<T>(_: T) {}", "a named task is not generic"),
+        ("#[pexec::task] fn f(_: impl Into<u8>) {}", "not `impl Trait`"),
+        (
+            "#[pexec::task] async fn f() {}",
+            "a task is a plain `fn`: start an async runtime inside it",
+        ),
+        ("#[pexec::task] unsafe fn f() {}", "a task is a safe `fn`"),
+        (
+            "#[pexec::task] fn f(_: &str) {}",
+            "an argument of a task is owned",
+        ),
+        (
+            "#[pexec::task] fn f() -> &'static str { \"\" }",
+            "the result of a task is owned",
+        ),
+        (
+            "struct S; impl S { #[pexec::task] fn f(&self) {} }",
+            "a task is a free function, not a method",
+        ),
+        (
+            "#[pexec::task] fn f(_: u8, _: u8, _: u8, _: u8, _: u8, _: u8, _: u8) {}",
+            "a task has six arguments at most",
+        ),
+        (
+            "#[pexec::task(nmae = \"x\")] fn f() {}",
+            "#[pexec::task(name = \"..\")]",
+        ),
+        (
+            "#[pexec::task(name = \"a b\")] fn f() {}",
+            "made of letters, digits",
+        ),
+        ("#[pexec::task] struct S;", "#[pexec::task] belongs on a function"),
+        ("struct S; #[pexec::task] fn f(_: S) {}", "the trait bound `S: "),
+    ] {
+        let text = refused(function);
+        assert!(text.contains(why), "{function}: {text}");
+    }
+}
+
+#[test]
+fn named_tasks_of_many_shapes_build_where_unsafe_code_is_forbidden() {
+    let _sweep = LeakSweep::new();
+    let output = compile(
+        "#![forbid(unsafe_code)]
+         #![deny(warnings)]
+         #[pexec::task] fn none() {}
+         #[pexec::task(name = \"a:b/c-d.e_f1\")] pub(crate) fn six(_: u8, mut b: u8, (c, _): (u8, u8), r#type: u8, _e: u8, _f: [u8; 2]) -> u8 { b += c; b + r#type }
+         /// Documented.
+         #[pexec::task] #[cfg(any())] fn absent(_: Missing) {}
+         #[pexec::task] #[must_use] fn result() -> Result<(), String> { Ok(()) }
+         mod deep { #[pexec::task] pub(super) fn none() {} }
+         none(); deep::none(); result().unwrap(); six(1, 2, (3, 4), 5, 6, [7, 8]);
+         assert_eq!(pexec::named::tasks().len(), 4);",
+    );
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

@@ -1,6 +1,7 @@
 //! Behaviours that need a whole program: its start, its end, its surroundings, and workers that are impostors.
 
 mod building;
+mod embedding;
 mod events;
 mod impostors;
 mod ring_impostors;

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use super::{Counts, rate::Rate, status};
+use crate::speech;
 
 /// When the first line comes, and how far apart lines are in the end.
 const FIRST: Duration = Duration::from_secs(1);
@@ -30,7 +31,12 @@ impl Plain {
     pub(super) fn tick(&mut self, now: Instant, counts: &Counts) {
         let per_second = self.rate.update(now, counts.instances.done());
         if self.pace.due(now) {
-            let _ = writeln!(std::io::stderr(), "pexec: {}", line(counts, per_second));
+            let _ = writeln!(
+                std::io::stderr(),
+                "{}: {}",
+                speech::name(),
+                line(counts, per_second)
+            );
         }
     }
 }

@@ -4,8 +4,8 @@ use pexec_job::plan::Plan;
 use pexec_job::planner::{self, Overrides};
 
 use crate::cli::Check;
-use crate::complain;
 use crate::exit::Exit;
+use crate::speech::complain;
 use crate::terminal::Terminal;
 use crate::wording::plural;
 

@@ -9,8 +9,8 @@ use pexec_job::planner;
 use super::execute;
 use crate::cli::Each;
 use crate::exit::Exit;
+use crate::speech::{complain, refuse};
 use crate::terminal::Terminal;
-use crate::{complain, refuse};
 
 /// Stands before items on the command line.
 const SEPARATOR: &str = ":::";

@@ -15,9 +15,10 @@ use crate::output::Outputs;
 use crate::progress::Progress;
 use crate::signals::{Interrupt, Watch};
 use crate::sink::{Console, Fault};
+use crate::speech::complain;
 use crate::terminal::Terminal;
 use crate::writer::Writer;
-use crate::{complain, pool, summary};
+use crate::{pool, summary};
 
 /// A name for a run that sorts by time and that two runs hardly share.
 pub(super) fn run_id() -> String {
@@ -98,7 +99,7 @@ pub(super) fn execute(
         }
     };
     let mut console = Console::new(events, Outputs::new(mode, writer, spill.path()), progress);
-    let pool = match pool::build(jobs) {
+    let pool = match pool::build(&plan, jobs) {
         Ok(pool) => pool,
         Err(error) => {
             complain(&error.to_string());

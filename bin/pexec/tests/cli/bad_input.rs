@@ -223,3 +223,21 @@ fn an_item_longer_than_an_argument_can_be_fails_in_bounded_words() {
     );
     done.says(["too long", "1 failed"]);
 }
+
+#[test]
+fn a_call_is_refused_where_there_are_no_functions_and_the_list_of_them_is_empty() {
+    Test::job("[tasks.a]\ncall = 'resize'")
+        .run()
+        .code(2)
+        .stdout("")
+        .says([
+            "no function `resize` in this program",
+            "registered with #[pexec::task] in a program of your own",
+        ]);
+    Test::new()
+        .args(["tasks"])
+        .run()
+        .code(0)
+        .stdout("")
+        .says(["pexec has no functions that a job file can call"]);
+}

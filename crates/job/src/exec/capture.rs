@@ -82,7 +82,7 @@ impl Capture {
     }
 }
 
-fn path_bytes(path: PathBuf) -> Vec<u8> {
+pub(super) fn path_bytes(path: PathBuf) -> Vec<u8> {
     use std::os::unix::ffi::OsStringExt;
     path.into_os_string().into_vec()
 }

@@ -4,7 +4,7 @@ use super::note::PIECE;
 
 /// The unfinished line of one stream.
 #[derive(Default)]
-pub(super) struct Lines {
+pub(crate) struct Lines {
     rest: Vec<u8>,
     /// A piece of the current line has gone out already.
     within: bool,
@@ -12,7 +12,7 @@ pub(super) struct Lines {
 
 impl Lines {
     /// Takes what was read and gives out what is ready: whole lines together, over-long lines in pieces.
-    pub(super) fn push(&mut self, bytes: &[u8], mut send: impl FnMut(&[u8])) {
+    pub(crate) fn push(&mut self, bytes: &[u8], mut send: impl FnMut(&[u8])) {
         let (whole, open) = match bytes.iter().rposition(|&b| b == b'\n') {
             Some(at) => bytes.split_at(at + 1),
             None => (&[][..], bytes),
@@ -36,7 +36,7 @@ impl Lines {
     }
 
     /// The stream has ended: an unfinished line is completed.
-    pub(super) fn finish(&mut self, mut send: impl FnMut(&[u8])) {
+    pub(crate) fn finish(&mut self, mut send: impl FnMut(&[u8])) {
         if !self.rest.is_empty() || self.within {
             self.rest.push(b'\n');
             send(&self.rest);

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::instances::{Feed, Label, Recipe, instances};
+use super::instances::{Feed, Form, Label, Recipe, instances};
 use super::product::Product;
 use super::{Overrides, file};
 use crate::command::default_kill;
@@ -55,7 +55,7 @@ pub(super) fn plan(
     if !findings.is_empty() {
         return Err(findings.into_problems(String::new(), String::new()));
     }
-    let recipe = Recipe {
+    let form = Form::Command(Recipe {
         argv: words(argv),
         env: Vec::new(),
         env_clear: false,
@@ -67,7 +67,7 @@ pub(super) fn plan(
         timeout: overrides.timeout,
         kill: default_kill(),
         ok_exit: vec![0],
-    };
+    });
     let label = Label::Usual {
         task: name.clone(),
         keys: Vec::new(),
@@ -76,8 +76,9 @@ pub(super) fn plan(
         name: name.clone(),
         needs: Vec::new(),
         retries: overrides.retries.unwrap_or(0),
+        calls: false,
         total,
-        instances: Box::new(instances(rows(items), Product::none(), Arc::new(recipe), label)),
+        instances: Box::new(instances(rows(items), Product::none(), Arc::new(form), label)),
     };
     Ok(Plan {
         name,

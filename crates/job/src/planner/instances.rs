@@ -5,14 +5,32 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::call::CallRecipe;
 use super::product::Product;
 use crate::command::{Command, KillStep, Stdin};
 use crate::plan::{Instance, SourceError};
 use crate::source::Rows;
 use crate::template::bind::{Bound, Row};
 use crate::text::Text;
+use crate::work::Work;
 
-/// Everything of a command but the row: shared by all instances of a task.
+/// Everything of an instance but the row: shared by all instances of a task.
+#[derive(Debug)]
+pub(super) enum Form {
+    Command(Recipe),
+    Call(CallRecipe),
+}
+
+impl Form {
+    fn work(&self, row: &Row, attempt: u32) -> Work {
+        match self {
+            Form::Command(recipe) => Work::Command(recipe.command(row, attempt)),
+            Form::Call(recipe) => Work::Call(recipe.call(row, attempt)),
+        }
+    }
+}
+
+/// A command, not yet substituted.
 #[derive(Debug)]
 pub(super) struct Recipe {
     pub(super) argv: Vec<Bound>,
@@ -98,7 +116,7 @@ impl Label {
     }
 }
 
-fn absolute(dir: &Path, path: Text) -> Text {
+pub(super) fn absolute(dir: &Path, path: Text) -> Text {
     // `join` takes an absolute path as it is.
     Text(dir.join(path.as_os_str()).into_os_string().as_bytes().to_vec())
 }
@@ -107,7 +125,7 @@ fn absolute(dir: &Path, path: Text) -> Text {
 pub(super) fn instances(
     rows: Rows,
     product: Product,
-    recipe: Arc<Recipe>,
+    form: Arc<Form>,
     label: Label,
 ) -> impl Iterator<Item = Result<Instance, SourceError>> + Send {
     let mut rows = rows;
@@ -132,12 +150,12 @@ pub(super) fn instances(
         if combination == product.len() {
             row = None;
         }
-        let recipe = Arc::clone(&recipe);
+        let form = Arc::clone(&form);
         Some(Ok(Instance {
             index: this.index,
             item: this.item.clone(),
             label: label.render(&this),
-            command: Box::new(move |attempt| recipe.command(&this, attempt)),
+            work: Box::new(move |attempt| form.work(&this, attempt)),
         }))
     })
 }

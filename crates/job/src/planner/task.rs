@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Overrides;
-use super::instances::{Feed, Label, Recipe, instances};
+use super::call;
+use super::instances::{Feed, Form, Label, Recipe, instances};
 use super::product::Product;
 use crate::command::default_kill;
 use crate::plan::TaskPlan;
@@ -108,7 +109,7 @@ pub(super) fn plan(
             keys: keys.clone(),
         },
     };
-    let recipe = binding.recipe(context, findings);
+    let form = binding.form(context, findings);
     let product = match &draft.matrix {
         None => Product::none(),
         Some(matrix) => match Product::new(matrix) {
@@ -119,7 +120,7 @@ pub(super) fn plan(
             }
         },
     };
-    let (recipe, opened) = (recipe?, opened?);
+    let (form, opened) = (form?, opened?);
     let total = match opened.total.map(|total| total.checked_mul(product.len())) {
         None => None,
         Some(Some(total)) => Some(total),
@@ -136,8 +137,9 @@ pub(super) fn plan(
         name: task.name.clone(),
         needs: Vec::new(),
         retries: context.overrides.retries.or(draft.retries).unwrap_or(0),
+        calls: matches!(form, Form::Call(_)),
         total,
-        instances: Box::new(instances(opened.rows, product, Arc::new(recipe), label)),
+        instances: Box::new(instances(opened.rows, product, Arc::new(form), label)),
     })
 }
 
@@ -171,17 +173,49 @@ impl Binding<'_> {
         scope.bind(template, findings)
     }
 
-    fn recipe(&self, context: &Context<'_>, findings: &mut Findings) -> Option<Recipe> {
+    fn form(&self, context: &Context<'_>, findings: &mut Findings) -> Option<Form> {
         let draft = &self.task.draft;
+        let [stdout, stderr] = [&draft.stdout, &draft.stderr].map(|template| {
+            template
+                .as_ref()
+                .map(|template| (template, self.bind(template, findings)))
+        });
+        self.check_files(&stdout, &stderr, findings);
+        let files = [stdout, stderr].map(|file| file.map(|(_, bound)| bound));
+        match &draft.action {
+            Some(Action::Call(name)) => {
+                call::recipe(self.task, name, &self.scope, files, context, findings).map(Form::Call)
+            }
+            _ => self.recipe(context, files, findings).map(Form::Command),
+        }
+    }
+
+    fn recipe(
+        &self,
+        context: &Context<'_>,
+        [stdout, stderr]: [Option<Bound>; 2],
+        findings: &mut Findings,
+    ) -> Option<Recipe> {
+        let draft = &self.task.draft;
+        if let Some(args) = draft.args.as_ref().filter(|args| args.own) {
+            let title = format!("task {} has `args` and no `call`", quoted(&self.task.name));
+            let help = "`args` are those of a function; a command has its arguments in its array";
+            let problem = Problem::at(args.span.clone(), title).help(help);
+            findings.add(if draft.action.is_none() {
+                problem.absence()
+            } else {
+                problem
+            });
+        }
         let argv = match &draft.action {
             Some(Action::Command(words)) => {
                 Some(words.iter().map(|word| self.bind(word, findings)).collect())
             }
             Some(Action::Shell(script)) => Some(shell::argv(&self.bind(script, findings))),
-            Some(Action::Broken) => None,
+            Some(Action::Broken | Action::Call(_)) => None,
             None => {
                 let title = format!("task {} has nothing to run", quoted(&self.task.name));
-                let help = "give it a `command` (an array) or a `shell` (a string)";
+                let help = "give it a `command` (an array), a `shell` (a string) or a `call` (a function of this program)";
                 findings.add(Problem::at(self.task.span.clone(), title).help(help).absence());
                 None
             }
@@ -200,21 +234,16 @@ impl Binding<'_> {
             (Text::from(name.as_str()), value)
         });
         let env = env.collect();
-        let [cwd, stdout, stderr] = [&draft.cwd, &draft.stdout, &draft.stderr].map(|template| {
-            template
-                .as_ref()
-                .map(|template| (template, self.bind(template, findings)))
-        });
-        self.check_files(&stdout, &stderr, findings);
+        let cwd = draft.cwd.as_ref().map(|template| self.bind(template, findings));
         Some(Recipe {
             argv: argv?,
             env,
             env_clear: draft.env_clear.unwrap_or(false),
             dir: context.dir.to_owned(),
-            cwd: cwd.map(|(_, bound)| bound),
+            cwd,
             stdin,
-            stdout: stdout.map(|(_, bound)| bound),
-            stderr: stderr.map(|(_, bound)| bound),
+            stdout,
+            stderr,
             timeout: context.overrides.timeout.or(draft.timeout),
             kill: draft.kill.clone().unwrap_or_else(default_kill),
             ok_exit: draft.ok_exit.clone().unwrap_or_else(|| vec![0]),

@@ -2,25 +2,29 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use pexec::{Executor, TrySubmitError};
+use pexec::{Executor, TaskError, TrySubmitError};
 
 use super::feed::{Feed, Pulled};
 use super::flight::{Asked, Flight, Ready, who};
 use super::inbox::{Inbox, Message};
 use super::judge::{self, Verdict};
+use super::tail::Tail;
 use super::tasks::Tasks;
 use super::teller::Teller;
 use super::{Error, Finished, Options, OutputChunk, OutputKind, Sink};
 use crate::event::{Ended, Kind, Who};
 use crate::exec::note::Note;
-use crate::exec::{self, Notes};
+use crate::exec::{self, Notes, Report};
 use crate::plan::Plan;
 use crate::text::Text;
+use crate::work::Work;
 
 /// The longest the loop sleeps: the sink's `idle` is due then.
 const TURN: Duration = Duration::from_millis(50);
+/// How often it is looked what calls have printed, where that is wanted line by line.
+const LOOK: Duration = Duration::from_millis(25);
 /// How many blocked instances are told in one turn.
 const BLOCKED: usize = 1024;
 
@@ -36,6 +40,7 @@ pub(super) struct Conductor<'a, E> {
     again: VecDeque<Ready>,
     flights: HashMap<u64, Flight>,
     launched: u64,
+    looked: Instant,
     /// How often the run was asked to stop, as far as it has noticed.
     asked: u32,
     signal: Option<i32>,
@@ -80,6 +85,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
             again: VecDeque::new(),
             flights: HashMap::new(),
             launched: 0,
+            looked: Instant::now(),
             asked: 0,
             signal: None,
             broken: None,
@@ -103,6 +109,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
                     Message::Done { flight } => self.land(flight),
                 }
             }
+            self.look_at_calls();
             self.teller.idle();
         }
         self.close()
@@ -290,20 +297,26 @@ impl<'a, E: Executor> Conductor<'a, E> {
             }
         }
         let flight = self.launched;
-        let command = (ready.instance.command)(ready.attempt);
+        let work = (ready.instance.work)(ready.attempt);
         let notes = self.notes(&ready);
+        // A command's time is kept by its worker, which has a ladder for it.
+        let (is_call, timeout) = (work.is_call(), work.timeout().filter(|_| work.is_call()));
+        let tail = (is_call && self.options.stream).then(|| Tail::new(&notes));
         let (noted, done) = (Arc::clone(&self.inbox), Arc::clone(&self.inbox));
-        let submitted = self
+        let mut task = self
             .executor
-            .task(exec::execute, (command, notes))
+            .task(exec::perform, (work, notes))
             .label(ready.instance.label.to_string())
-            .on_emit(move |bytes| noted.note(flight, bytes))
-            .try_submit();
-        match submitted {
+            .on_emit(move |bytes| noted.note(flight, bytes));
+        if let Some(timeout) = timeout {
+            task = task.timeout(timeout);
+        }
+        match task.try_submit() {
             Ok(future) => {
                 self.launched += 1;
                 future.on_done(move |_| done.done(flight));
-                self.flights.insert(flight, Flight::new(ready, future));
+                self.flights
+                    .insert(flight, Flight::new(ready, future, is_call, tail));
                 Ok(())
             }
             Err(TrySubmitError::Full(_)) => Err(ready),
@@ -322,7 +335,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
         };
         match Note::decode(bytes) {
             Some(Note::Started { pid }) => {
-                flight.started = true;
+                flight.started = Some(Instant::now());
                 let who = flight.ready.who(&self.sources[flight.ready.task].name);
                 self.teller.event(Kind::Started {
                     who,
@@ -345,45 +358,82 @@ impl<'a, E: Executor> Conductor<'a, E> {
             ready,
             future,
             started,
+            tail,
             ..
         }) = self.flights.remove(&id)
         else {
             return;
         };
         let result = future.result();
-        let command = (ready.instance.command)(ready.attempt);
-        let verdict = judge::judge(&result, &command, self.signal);
-        if result.is_err() {
-            // Its worker may have died before it could tidy up.
-            exec::discard(&command, &self.notes(&ready));
-        }
+        let work = (ready.instance.work)(ready.attempt);
+        let left = match &result {
+            Ok(_) => None,
+            Err(_) => exec::left_behind(&work, &self.notes(&ready)),
+        };
+        let verdict = judge::judge(&result, &work, self.signal, left.as_ref());
         match verdict {
-            Verdict::Ended { ended, again } => {
+            Verdict::Ended { mut ended, again } => {
                 let who = ready.who(&self.sources[ready.task].name);
-                if !started {
+                if ended.wall.is_zero() && work.is_call() {
+                    // A panic comes without a time.
+                    ended.wall = started.map_or(Duration::ZERO, |began| began.elapsed());
+                }
+                if started.is_none() {
                     self.teller.event(Kind::Started {
                         who: who.clone(),
                         attempt: ready.attempt,
                         pid: None,
                     });
                 }
-                if let Ok(report) = &result {
-                    let succeeded = ended.outcome.is_success();
+                let written = match (&result, &left) {
+                    (Ok(report), _) => Some((&report.stdout, &report.stderr)),
+                    (Err(_), Some([stdout, stderr])) => Some((stdout, stderr)),
+                    (Err(_), None) => None,
+                };
+                if let Some((stdout, stderr)) = written {
+                    if let Some(tail) = tail {
+                        tail.finish([stdout, stderr], &mut |kind| {
+                            self.teller.output(chunk(&ready, &self.sources, kind));
+                        });
+                    }
                     let whole = OutputKind::Whole {
-                        stdout: &report.stdout,
-                        stderr: &report.stderr,
-                        succeeded,
+                        stdout,
+                        stderr,
+                        succeeded: ended.outcome.is_success(),
                     };
                     self.teller.output(chunk(&ready, &self.sources, whole));
-                    report.stdout.discard();
-                    report.stderr.discard();
+                    stdout.discard();
+                    stderr.discard();
                 }
+                self.discard(&result, &work, &ready);
                 self.settle(ready, who, ended, again);
             }
             Verdict::NotRun => self.tasks.abandon(ready.task),
             Verdict::Broken(reason) => {
+                self.discard(&result, &work, &ready);
                 self.broken.get_or_insert(reason);
                 self.tasks.abandon(ready.task);
+            }
+        }
+    }
+
+    /// Tidies up after a worker that may have died before it could.
+    fn discard(&self, result: &Result<Report, TaskError>, work: &Work, ready: &Ready) {
+        if result.is_err() {
+            exec::discard(work, &self.notes(ready));
+        }
+    }
+
+    /// Gives out what calls have printed by now; commands send it themselves.
+    fn look_at_calls(&mut self) {
+        if !self.options.stream || self.looked.elapsed() < LOOK {
+            return;
+        }
+        self.looked = Instant::now();
+        for flight in self.flights.values_mut() {
+            let Flight { ready, tail, .. } = flight;
+            if let Some(tail) = tail {
+                tail.look(&mut |kind| self.teller.output(chunk(ready, &self.sources, kind)));
             }
         }
     }

@@ -1,10 +1,12 @@
 //! An attempt that is on its way: submitted, and not yet come home.
 
 use std::path::Path;
+use std::time::Instant;
 
 use pexec::TaskFuture;
 
 use super::OutputKind;
+use super::tail::Tail;
 use crate::event::Who;
 use crate::exec::{Notes, Report, Stream};
 use crate::plan::Instance;
@@ -24,13 +26,20 @@ pub(super) struct Ready {
 pub(super) struct Flight {
     pub(super) ready: Ready,
     pub(super) future: TaskFuture<Report>,
-    /// Its `started` was told.
-    pub(super) started: bool,
+    /// Its `started` was told, and when.
+    pub(super) started: Option<Instant>,
     /// The strongest wish that has reached it.
     pub(super) asked: Asked,
-    /// Streams that are in the middle of a line.
-    within: [bool; 2],
+    /// It runs a function in the worker itself, which ends with it.
+    is_call: bool,
+    /// What it has printed is read from its files.
+    pub(super) tail: Option<Tail>,
+    within: Within,
 }
+
+/// Streams that are in the middle of a line.
+#[derive(Default)]
+pub(super) struct Within([bool; 2]);
 
 /// What an attempt was asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,13 +53,15 @@ pub(super) enum Asked {
 }
 
 impl Flight {
-    pub(super) fn new(ready: Ready, future: TaskFuture<Report>) -> Flight {
+    pub(super) fn new(ready: Ready, future: TaskFuture<Report>, is_call: bool, tail: Option<Tail>) -> Flight {
         Flight {
             ready,
             future,
-            started: false,
+            started: None,
             asked: Asked::Nothing,
-            within: [false; 2],
+            is_call,
+            tail,
+            within: Within::default(),
         }
     }
 
@@ -69,6 +80,9 @@ impl Flight {
         }
         let heard = match wish {
             Asked::Nothing => true,
+            // A function need not look whether it is to stop: the pool has a ladder for its worker.
+            // One on a thread it can only ask.
+            Asked::Stop if self.is_call => self.future.kill() || self.future.interrupt(),
             Asked::Stop => self.future.interrupt(),
             Asked::Kill => self.future.kill(),
         };
@@ -77,9 +91,16 @@ impl Flight {
         }
     }
 
-    /// Cuts what streamed in into lines. Notes hold whole lines or pieces of one, never both.
+    /// Cuts what streamed in into lines.
     pub(super) fn lines<'a>(&mut self, stream: Stream, bytes: &'a [u8]) -> Vec<OutputKind<'a>> {
-        let within = &mut self.within[stream as usize];
+        self.within.lines(stream, bytes)
+    }
+}
+
+impl Within {
+    /// Cuts what streamed in into lines. It holds whole lines or pieces of one, never both.
+    pub(super) fn lines<'a>(&mut self, stream: Stream, bytes: &'a [u8]) -> Vec<OutputKind<'a>> {
+        let within = &mut self.0[stream as usize];
         bytes
             .split_inclusive(|&b| b == b'\n')
             .map(|line| {

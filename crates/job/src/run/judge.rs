@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use pexec::{Autopsy, TaskError};
+use pexec::{Autopsy, Exit, TaskError};
 
-use crate::command::Command;
 use crate::event::{Ended, Outcome};
-use crate::exec::{End, Report, StopReason};
+use crate::exec::{Captured, End, Report, StopReason};
 use crate::text::Text;
+use crate::work::Work;
 
 /// How much of a failure's standard error is told.
 const TAIL: usize = 4096;
@@ -27,23 +27,33 @@ pub(super) enum Verdict {
     Broken(String),
 }
 
-/// Judges an attempt of `command`; `stop`: the signal that the run was asked to stop with, if it was.
-pub(super) fn judge(result: &Result<Report, TaskError>, command: &Command, stop: Option<i32>) -> Verdict {
+/// Judges an attempt of `work`; `stop`: the signal that the run was asked to stop with, if it was; `left`: what is
+/// there of the output of one that did not come home.
+pub(super) fn judge(
+    result: &Result<Report, TaskError>,
+    work: &Work,
+    stop: Option<i32>,
+    left: Option<&[Captured; 2]>,
+) -> Verdict {
     match result {
-        Ok(report) => judge_report(report, command, stop),
-        Err(error) => judge_error(error, stop),
+        Ok(report) => judge_report(report, work, stop),
+        Err(error) => judge_error(error, work, stop, left),
     }
 }
 
-fn judge_report(report: &Report, command: &Command, stop: Option<i32>) -> Verdict {
+fn judge_report(report: &Report, work: &Work, stop: Option<i32>) -> Verdict {
+    let succeeds = |code: &i32| match work {
+        Work::Command(command) => command.ok_exit.contains(code),
+        Work::Call(_) => false,
+    };
     let (exit, signal) = match &report.end {
         End::Exited(code) | End::NotStarted { code, .. } => (Some(*code), None),
         End::Signaled(signal) => (None, Some(*signal)),
-        End::Unknown => (None, None),
+        End::Unknown | End::Returned | End::Failed(_) | End::Refused(_) => (None, None),
     };
     let (outcome, why, again) = match (&report.stopped, &report.fault, &report.end) {
         (Some(StopReason::Timeout), _, _) => {
-            let after = command.timeout.unwrap_or(report.wall);
+            let after = work.timeout().unwrap_or(report.wall);
             (
                 Outcome::Timeout,
                 Some(format!("timed out after {after:?}")),
@@ -52,10 +62,13 @@ fn judge_report(report: &Report, command: &Command, stop: Option<i32>) -> Verdic
         }
         (Some(StopReason::Interrupted), _, _) => (Outcome::Killed, Some(stopped(stop)), false),
         (None, Some(fault), _) => (Outcome::Failed, Some(fault.clone()), false),
-        (None, None, End::Exited(code)) if command.ok_exit.contains(code) => (Outcome::Success, None, false),
+        (None, None, End::Exited(code)) if succeeds(code) => (Outcome::Success, None, false),
         (None, None, End::Exited(code)) => (Outcome::Failed, Some(format!("exit {code}")), true),
         (None, None, End::Signaled(n)) => (Outcome::Failed, Some(signal_text(*n)), true),
         (None, None, End::NotStarted { reason, .. }) => (Outcome::Failed, Some(reason.clone()), true),
+        (None, None, End::Returned) => (Outcome::Success, None, false),
+        (None, None, End::Failed(text)) => (Outcome::Failed, Some(line(text)), true),
+        (None, None, End::Refused(why)) => (Outcome::Failed, Some(line(why)), false),
         (None, None, End::Unknown) => {
             let why = "its exit status was taken by another part of the program";
             (Outcome::Failed, Some(why.to_owned()), true)
@@ -84,7 +97,9 @@ fn judge_report(report: &Report, command: &Command, stop: Option<i32>) -> Verdic
     Verdict::Ended { ended, again }
 }
 
-fn judge_error(error: &TaskError, stop: Option<i32>) -> Verdict {
+fn judge_error(error: &TaskError, work: &Work, stop: Option<i32>, left: Option<&[Captured; 2]>) -> Verdict {
+    // A function has no process but the worker's; a command's worker is none of its own doing.
+    let whose = if work.is_call() { "" } else { "its worker " };
     let (outcome, why, again) = match error {
         TaskError::Cancelled | TaskError::Expired(_) if stop.is_some() => return Verdict::NotRun,
         TaskError::Cancelled | TaskError::PoolClosed => {
@@ -94,44 +109,56 @@ fn judge_error(error: &TaskError, stop: Option<i32>) -> Verdict {
         TaskError::Killed(_) if stop.is_some() => (Outcome::Killed, stopped(stop), false),
         TaskError::Crashed(autopsy) => (
             Outcome::Failed,
-            format!("its worker crashed: {}", autopsy.verdict),
+            format!("{whose}crashed: {}", autopsy.verdict),
             true,
         ),
         TaskError::Killed(autopsy) => (
             Outcome::Failed,
-            format!("its worker was killed: {}", autopsy.verdict),
+            format!("{whose}was killed: {}", autopsy.verdict),
             false,
         ),
+        TaskError::TimedOut(autopsy) if work.is_call() => {
+            let after = work.timeout().unwrap_or(autopsy.ran_for);
+            (Outcome::Timeout, format!("timed out after {after:?}"), false)
+        }
         TaskError::TimedOut(autopsy) => (
             Outcome::Timeout,
-            format!("its worker timed out: {}", autopsy.verdict),
+            format!("{whose}timed out: {}", autopsy.verdict),
             false,
         ),
         TaskError::LimitExceeded(autopsy) => (
             Outcome::Memory,
-            format!("its worker exceeded a limit: {}", autopsy.verdict),
+            format!("{whose}exceeded a limit: {}", autopsy.verdict),
             false,
         ),
-        TaskError::Panicked(panic) => (Outcome::Failed, format!("its worker panicked: {panic}"), true),
+        TaskError::Panicked(panic) => (Outcome::Failed, line(&format!("{whose}panicked: {panic}")), true),
         other => (Outcome::Failed, format!("it could not be run: {other}"), false),
     };
     let autopsy = error.autopsy();
+    let own = autopsy.filter(|_| work.is_call() && outcome == Outcome::Failed);
+    let (exit, signal) = match own.map(|autopsy| autopsy.exit) {
+        Some(Exit::Code(code)) => (Some(code), None),
+        Some(Exit::Signal(signal)) => (None, Some(signal)),
+        Some(Exit::Unknown) | None => (None, None),
+    };
     let ended = Ended {
         outcome,
-        exit: None,
-        signal: None,
+        exit,
+        signal,
         why: Some(why),
         retry: false,
         leaky: false,
         wall: autopsy.map_or(Duration::ZERO, |a: &Autopsy| a.ran_for),
         user: Duration::ZERO,
         system: Duration::ZERO,
-        peak_rss: 0,
-        stdout: 0,
-        stderr: 0,
-        tail: autopsy
-            .map(|a| Text::from(a.output_tail.as_str()))
-            .unwrap_or_default(),
+        peak_rss: own.and_then(|autopsy| autopsy.peak_rss).unwrap_or(0),
+        stdout: left.map_or(0, |[stdout, _]| stdout.len()),
+        stderr: left.map_or(0, |[_, stderr]| stderr.len()),
+        tail: match (left, autopsy) {
+            (Some([_, stderr]), _) if !stderr.is_empty() => Text::from(stderr.tail(TAIL)),
+            (_, Some(autopsy)) => Text::from(autopsy.output_tail.as_str()),
+            (_, None) => Text::default(),
+        },
     };
     Verdict::Ended { ended, again }
 }
@@ -155,6 +182,22 @@ pub(super) fn source_failed(why: String) -> Ended {
     }
 }
 
+/// A text of any length on one line of a bearable one.
+fn line(text: &str) -> String {
+    const LONGEST: usize = 1000;
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    let mut line = lines.join(" / ");
+    if line.len() > LONGEST {
+        line.truncate(line.floor_char_boundary(LONGEST));
+        line.push_str(" ..");
+    }
+    line
+}
+
 fn stopped(stop: Option<i32>) -> String {
     match stop {
         Some(n) => format!("stopped with the run, by {}", signal_text(n)),
@@ -173,11 +216,10 @@ fn signal_text(n: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::{Stdin, default_kill};
-    use crate::exec::Captured;
+    use crate::command::{Command, Stdin, default_kill};
 
-    fn command() -> Command {
-        Command {
+    fn command() -> Work {
+        Work::Command(Command {
             argv: vec!["x".into()],
             env: vec![],
             env_clear: false,
@@ -188,7 +230,7 @@ mod tests {
             timeout: Some(Duration::from_secs(30)),
             kill: default_kill(),
             ok_exit: vec![0, 4],
-        }
+        })
     }
 
     fn report(end: End) -> Report {
@@ -208,7 +250,7 @@ mod tests {
     }
 
     fn word(report: Report) -> (Outcome, String, bool) {
-        match judge(&Ok(report), &command(), Some(15)) {
+        match judge(&Ok(report), &command(), Some(15), None) {
             Verdict::Ended { ended, again } => (ended.outcome, ended.why.unwrap_or_default(), again),
             other => panic!("{other:?}"),
         }
@@ -282,11 +324,17 @@ mod tests {
     #[test]
     fn a_cancelled_attempt_was_not_run_if_the_run_is_stopping_and_else_the_pool_was_shut_down() {
         let cancelled = Err(TaskError::Cancelled);
-        assert!(matches!(judge(&cancelled, &command(), Some(2)), Verdict::NotRun));
-        assert!(matches!(judge(&cancelled, &command(), None), Verdict::Broken(_)));
+        assert!(matches!(
+            judge(&cancelled, &command(), Some(2), None),
+            Verdict::NotRun
+        ));
+        assert!(matches!(
+            judge(&cancelled, &command(), None, None),
+            Verdict::Broken(_)
+        ));
         let broken = Err(TaskError::PoolBroken("no processes left".into()));
         assert!(
-            matches!(judge(&broken, &command(), None), Verdict::Broken(why) if why == "no processes left")
+            matches!(judge(&broken, &command(), None, None), Verdict::Broken(why) if why == "no processes left")
         );
     }
 }

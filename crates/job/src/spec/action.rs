@@ -1,9 +1,9 @@
-//! What a task runs: `command` or `shell`, exactly one of them.
+//! What a task runs: `command`, `shell` or `call`, exactly one of them.
 
 use super::keys::Keys;
 use super::reader::{Reader, Table};
-use crate::problem::Problem;
 use crate::problem::nearest::nearest;
+use crate::problem::{Problem, Span};
 use crate::template::{Template, shell};
 
 /// What a task runs.
@@ -13,17 +13,30 @@ pub(crate) enum Action {
     Command(Vec<Template>),
     /// A script for `sh`.
     Shell(Template),
+    /// A function of this program, by its name.
+    Call(Name),
     /// Something that was reported already.
     Broken,
 }
 
+/// A name and its place.
+#[derive(Clone, Debug)]
+pub(crate) struct Name {
+    pub(crate) text: String,
+    pub(crate) span: Span,
+}
+
+/// Those of which a task has one.
+const ACTIONS: [&str; 3] = ["command", "shell", "call"];
+
 /// The action, if the table has one.
 pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_, '_>, whose: &str) -> Option<Action> {
-    if let (Some(_), Some(second)) = (table.get("command"), table.place("shell")) {
-        let title = format!("{whose} has both `command` and `shell`");
+    let mut present = ACTIONS.iter().filter_map(|key| Some((*key, table.place(key)?)));
+    if let (Some((first, _)), Some((second, place))) = (present.next(), present.next()) {
+        let title = format!("{whose} has both `{first}` and `{second}`");
         reader
             .findings
-            .add(Problem::at(second, title).help("keep one of them"));
+            .add(Problem::at(place, title).help("keep one of them"));
         return Some(Action::Broken);
     }
     if let Some(value) = table.get("command") {
@@ -55,12 +68,19 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_, '_>, whose: &str) 
         shell::check(&script, reader.findings);
         return Some(Action::Shell(script));
     }
+    if let Some(value) = table.get("call") {
+        let Some(text) = reader.string(value, "the name of a function, a string") else {
+            return Some(Action::Broken);
+        };
+        let span = value.span();
+        return Some(Action::Call(Name { text, span }));
+    }
     // What a misspelt key was meant to be has been told.
     let meant = table
         .entries()
         .filter(|(key, ..)| !Keys::TASK.known.contains(key))
         .take(100)
         .filter_map(|(key, ..)| nearest(key, Keys::TASK.known.iter().chain(Keys::TASK.later).copied()));
-    let mut actions = meant.filter(|meant| ["command", "shell", "call"].contains(meant));
+    let mut actions = meant.filter(|meant| ACTIONS.contains(meant));
     actions.next().map(|_| Action::Broken)
 }

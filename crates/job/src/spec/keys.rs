@@ -24,6 +24,8 @@ impl Keys {
         known: &[
             "command",
             "shell",
+            "call",
+            "args",
             "foreach",
             "matrix",
             "needs",
@@ -40,8 +42,6 @@ impl Keys {
             "ok_exit",
         ],
         later: &[
-            "call",
-            "args",
             "needs_each",
             "inputs",
             "outputs",

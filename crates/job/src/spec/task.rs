@@ -5,6 +5,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::action::{self, Action};
+use super::args::{self, Args};
 use super::env::{self, EnvValue};
 use super::foreach::{self, Foreach};
 use super::keys::Keys;
@@ -19,6 +20,9 @@ use crate::template::Template;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Draft {
     pub(crate) action: Option<Action>,
+    pub(crate) args: Option<Args>,
+    /// Keys that the table itself has and that mean something for a process of its own only.
+    pub(crate) of_commands: Vec<(&'static str, Span)>,
     pub(crate) foreach: Option<Foreach>,
     pub(crate) matrix: Option<Matrix>,
     /// Names of tasks, with their places.
@@ -43,6 +47,9 @@ pub(crate) enum Input {
     Text(Template),
 }
 
+/// Means nothing for a function, which runs in a worker that others run in too.
+const OF_COMMANDS: [&str; 6] = ["stdin", "env", "env_clear", "cwd", "kill", "ok_exit"];
+
 /// Reads a table; `whose` names it in messages.
 pub(super) fn read(reader: &mut Reader<'_>, table: &DeTable<'_>, whose: &str) -> Draft {
     let table = reader.known(table, &Keys::TASK, whose);
@@ -57,6 +64,11 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &DeTable<'_>, whose: &str) ->
     };
     Draft {
         action: action::read(reader, &table, whose),
+        args: table.get("args").map(|value| args::read(reader, value)),
+        of_commands: OF_COMMANDS
+            .iter()
+            .filter_map(|key| Some((*key, table.place(key)?)))
+            .collect(),
         foreach: table.get("foreach").map(|value| foreach::read(reader, value)),
         matrix: table.get("matrix").map(|value| matrix::read(reader, value)),
         needs: table.get("needs").and_then(|value| read_needs(reader, value)),
@@ -140,6 +152,11 @@ impl Draft {
         };
         Draft {
             action: self.action.or_else(|| defaults.action.clone()),
+            args: self.args.or_else(|| {
+                let inherited = defaults.args.clone();
+                inherited.map(|args| Args { own: false, ..args })
+            }),
+            of_commands: self.of_commands,
             foreach: self.foreach.or_else(|| defaults.foreach.clone()),
             matrix: self.matrix.or_else(|| defaults.matrix.clone()),
             needs: self.needs.or_else(|| defaults.needs.as_ref().map(needs)),

@@ -3,6 +3,7 @@
 use std::fs;
 
 use pexec_job::exec::{self, Captured, End};
+use pexec_job::work::Work;
 
 use super::Attempt;
 
@@ -117,7 +118,7 @@ fn what_a_dead_worker_left_can_be_removed() {
         fs::write(dir.join(left), "partial").expect("written");
     }
     fs::write(dir.join("err"), "old").expect("written");
-    exec::discard(&attempt.command, &attempt.notes);
+    exec::discard(&Work::Command(attempt.command.clone()), &attempt.notes);
     let left: Vec<_> = fs::read_dir(dir)
         .expect("a directory")
         .map(|e| e.expect("readable").file_name())

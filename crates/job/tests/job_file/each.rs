@@ -6,7 +6,7 @@ use std::io;
 use pexec_job::plan::{Plan, SourceError};
 use pexec_job::planner::{self, Overrides};
 
-use crate::{assert_says, line, os, take};
+use crate::{assert_says, command, line, os, take};
 
 fn each(argv: &[&str], items: &[&[u8]]) -> Plan {
     let argv: Vec<OsString> = argv.iter().map(OsString::from).collect();
@@ -18,7 +18,7 @@ fn lines(mut plan: Plan) -> Vec<String> {
     let instances = take(&mut plan, 0);
     instances
         .iter()
-        .map(|instance| line(&(instance.command)(1)))
+        .map(|instance| line(&command(instance, 1)))
         .collect()
 }
 
@@ -48,7 +48,7 @@ fn bytes_arrive_as_they_are() {
     let items = [Ok(b"\xff\n'".to_vec())].into_iter();
     let mut plan = planner::each(argv, items, None, &Overrides::default()).expect("right");
     let instance = take(&mut plan, 0).remove(0);
-    assert_eq!((instance.command)(1).argv[1].as_bytes(), b"\xfe\xff\n'\xfd");
+    assert_eq!(command(&instance, 1).argv[1].as_bytes(), b"\xfe\xff\n'\xfd");
     assert_eq!(instance.item.expect("has one").as_bytes(), b"\xff\n'");
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use crate::{Job, assert_says, os, take};
+use crate::{Job, assert_says, command, os, take};
 
 fn tree(pattern: &str) -> Job {
     let toml = format!("[tasks.a]\nforeach = {{ glob = '{pattern}' }}\ncommand = ['{{item}}']");
@@ -101,7 +101,7 @@ fn names_that_are_no_text_are_items() {
     sorted.sort_unstable();
     let instances = take(&mut job.plan(), 0);
     for (instance, name) in instances.iter().zip(sorted) {
-        let argv = (instance.command)(1).argv;
+        let argv = command(instance, 1).argv;
         assert_eq!(argv[1].as_bytes(), [b"in/", name].concat());
         assert_eq!(argv[2].as_bytes(), name);
     }

@@ -6,7 +6,7 @@ use pexec_job::command::{KillStep, Stdin, default_kill};
 use pexec_job::plan::Output;
 use pexec_job::text::Text;
 
-use crate::{Job, take};
+use crate::{Job, command, take};
 
 #[test]
 fn a_task_that_says_little_has_the_defaults_of_the_contract() {
@@ -161,7 +161,7 @@ fn the_item_has_parts_and_every_instance_has_numbers() {
     let instance = take(&mut job.plan(), 0).remove(0);
     for attempt in [1, 2, 17] {
         assert_eq!(
-            (instance.command)(attempt).argv,
+            command(&instance, attempt).argv,
             [Text::from(attempt.to_string())]
         );
     }

@@ -1,6 +1,6 @@
 //! Right files with something changed at random: planned or refused, never anything else.
 
-use crate::Job;
+use crate::{Job, command};
 
 const SEEDS: [&str; 3] = [
     r#"name = "n"
@@ -108,7 +108,7 @@ fn a_changed_file_is_planned_or_refused_with_every_problem_in_the_text() {
                     // Standard input may have become a source; it is not for the test to read.
                     if task.total.is_some() {
                         for instance in task.instances.take(20).flatten() {
-                            let command = (instance.command)(2);
+                            let command = command(&instance, 2);
                             assert!(!command.argv.is_empty() && !command.kill.is_empty());
                             assert!(command.argv.iter().all(|word| !word.as_bytes().contains(&0)));
                         }

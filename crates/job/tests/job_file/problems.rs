@@ -97,8 +97,6 @@ fn every_mistake_of_syntax_is_listed_and_what_else_is_certain() {
 #[test]
 fn later_keys_are_named_as_such_and_never_passed_over() {
     for key in [
-        "call = 'f'",
-        "args = {}",
         "inputs = []",
         "outputs = []",
         "group = 'g'",

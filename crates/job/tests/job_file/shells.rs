@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use pexec_job::text::Text;
 
-use crate::{Job, assert_says, take};
+use crate::{Job, assert_says, command, take};
 
 /// Items that end quoting, begin code or look like something else, in one shell or another.
 const HOSTILE: [&[u8]; 22] = [
@@ -66,7 +66,7 @@ fn run(script: &str, check: impl Fn(&[u8], &Output)) {
     assert_eq!(instances.len(), HOSTILE.len());
     for shell in shells() {
         for (instance, item) in instances.iter().zip(HOSTILE) {
-            let command = (instance.command)(1);
+            let command = command(instance, 1);
             assert_eq!(command.argv[0], Text::from("sh"));
             let mut started = Command::new(shell);
             // As `sh` each of them quotes as POSIX has it.

@@ -3,7 +3,7 @@
 use pexec_job::plan::SourceError;
 use pexec_job::text::Text;
 
-use crate::{Job, assert_says, take};
+use crate::{Job, assert_says, command, take};
 
 fn job(foreach: &str, argument: &str) -> Job {
     Job::new(format!(
@@ -73,7 +73,7 @@ fn csv_rows_have_columns_by_name() {
     );
     assert_eq!(rows.plan().tasks[0].total, Some(2));
     let job = job("csv = 'in'", "{a}").file("in", b"a\r\n\xff\r\n");
-    let argv = (take(&mut job.plan(), 0)[0].command)(1).argv;
+    let argv = command(&take(&mut job.plan(), 0)[0], 1).argv;
     assert_eq!(argv[0].as_bytes(), b"\xff");
     assert_eq!(job.file("in", "a,b\n").plan().tasks[0].total, Some(0));
 }

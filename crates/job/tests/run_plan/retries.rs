@@ -3,7 +3,7 @@
 use pexec_job::event::Outcome;
 use pexec_job::plan::TaskPlan;
 
-use super::{Run, command, instance, six, task};
+use super::{Run, Work, command, instance, six, task};
 
 #[test]
 fn a_failure_is_tried_again_until_it_succeeds() {
@@ -57,9 +57,11 @@ fn a_timeout_is_not_tried_again() {
     let mut slow = task("a", &[], &["x"]);
     slow.retries = 3;
     slow.instances = Box::new(std::iter::once(Ok(pexec_job::plan::Instance {
-        command: Box::new(|attempt| pexec_job::command::Command {
-            timeout: Some(std::time::Duration::from_millis(100)),
-            ..command("exec sleep 1000", attempt)
+        work: Box::new(|attempt| {
+            Work::Command(pexec_job::command::Command {
+                timeout: Some(std::time::Duration::from_millis(100)),
+                ..command("exec sleep 1000", attempt)
+            })
         }),
         ..instance("a", 0, "")
     })));
@@ -76,9 +78,11 @@ fn a_command_that_does_not_exist_ends_with_127() {
     let mut run = Run::new();
     let mut missing = task("a", &[], &["x"]);
     missing.instances = Box::new(std::iter::once(Ok(pexec_job::plan::Instance {
-        command: Box::new(|attempt| pexec_job::command::Command {
-            argv: vec!["no-such-program-here".into()],
-            ..command("", attempt)
+        work: Box::new(|attempt| {
+            Work::Command(pexec_job::command::Command {
+                argv: vec!["no-such-program-here".into()],
+                ..command("", attempt)
+            })
         }),
         ..instance("a", 0, "")
     })));

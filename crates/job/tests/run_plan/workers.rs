@@ -8,7 +8,7 @@ use pexec_job::event::{Kind, Outcome};
 use pexec_job::plan::{Instance, TaskPlan};
 use tempfile::TempDir;
 
-use super::{Run, command, instance, six, task};
+use super::{Run, Work, command, instance, six, task};
 
 fn pool(workers: usize) -> ProcessPool {
     ProcessPool::builder()
@@ -21,9 +21,8 @@ fn pool(workers: usize) -> ProcessPool {
 
 fn of(name: &str, change: impl Fn(Command) -> Command + Send + Sync + 'static, script: &str) -> TaskPlan {
     let script = script.to_owned();
-    let command = Box::new(move |attempt| change(command(&script, attempt)));
     let one = Instance {
-        command,
+        work: Box::new(move |attempt| Work::Command(change(command(&script, attempt)))),
         ..instance(name, 0, "")
     };
     TaskPlan {

@@ -83,6 +83,13 @@ impl Core {
             let ending = self.broken.clone().map_or(Ending::Cancelled, Ending::Broken);
             self.end_what_has_not_started(&ending, recall);
         }
+        if !self.config.replaces {
+            self.workers[worker].life = Life::Down { start_at: None };
+            if !matches!(why, Some(Why::Leaving | Why::Terminated)) {
+                self.break_pool(departure.reason.clone(), recall);
+            }
+            return begun.last().map(|(_, s)| s.key);
+        }
         let deliberate = matches!(
             why,
             Some(Why::Leaving | Why::Killed | Why::TimedOut | Why::Terminated)

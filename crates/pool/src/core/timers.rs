@@ -138,7 +138,9 @@ impl Core {
             w.front_until = None;
             return;
         };
-        if !is_late(at, now) && !recall.has_reached(worker, front.cell, front.id) {
+        // One that has no replacement may be stopped and go on: nobody else could do what it was sent.
+        let replaces = self.config.replaces && !is_late(at, now);
+        if replaces && !recall.has_reached(worker, front.cell, front.id) {
             self.fault(now, worker, recall);
         }
     }

@@ -75,6 +75,10 @@ impl Driver {
             }
             Action::Complete { key, ending } => self.complete(key, ending, left_queue),
             Action::Broken { reason } => {
+                self.note_only_end(None);
+                if let Some(only) = self.shared.only.get() {
+                    only.set_broken(&reason);
+                }
                 tracing::error!(pool = %self.shared.name, %reason, "pool broken");
                 self.shared.refuse_from_now_on(reason);
             }
@@ -89,12 +93,13 @@ impl Driver {
             .start(worker, self.generations[worker], now, &self.shared.watch);
         let told = match started {
             Ok(link) => {
+                let pid = link.pid as u32;
                 tracing::debug!(pool = %self.shared.name, slot = worker, pid = link.pid, "worker started");
                 self.shared.set_page(worker, Some(link.cells.clone()));
                 self.links.0[worker] = Some(link);
                 // Nobody has asked its bell to ring.
                 self.silent.insert(worker);
-                Ok(())
+                Ok(pid)
             }
             Err(error) => {
                 tracing::warn!(pool = %self.shared.name, slot = worker, %error, "worker could not be started");
@@ -186,8 +191,8 @@ impl Driver {
         match ending {
             Ending::Cancelled => TaskError::Cancelled,
             Ending::Expired => TaskError::Expired(Deadline::Queue),
-            Ending::Broken(reason) => TaskError::PoolBroken(reason),
-            Ending::Crashed(ran) => TaskError::Crashed(self.autopsy(task, ran)),
+            Ending::Broken(reason) => self.not_started(task, reason),
+            Ending::Crashed(ran) => self.crashed(self.autopsy(task, ran)),
             Ending::TimedOut(ran) => {
                 let mut autopsy = self.autopsy(task, ran);
                 let limit = self.core.timeout(key).unwrap_or(ran.ran_for);
@@ -213,6 +218,7 @@ impl Driver {
             *left_queue += usize::from(task.waiting.swap(false, Ordering::Relaxed));
             let error = self.error_of(&task, key, ending);
             tracing::debug!(task = task.id().0, %error, "outcome");
+            self.note_only_end(error.autopsy());
             if task.batch().is_some() {
                 return self.end_item(key, task, &error);
             }

@@ -593,5 +593,6 @@ fn task_error(failure: WorkerFailure, limit: u64) -> TaskError {
         WorkerFailure::UnknownFunction(why) => {
             TaskError::Decode(format!("argument of an unknown function: {why}"))
         }
+        WorkerFailure::Poisoned(why) => TaskError::Poisoned(why),
     }
 }

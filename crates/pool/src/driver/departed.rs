@@ -14,9 +14,11 @@ use super::link::Link;
 use super::{Driver, Source};
 use crate::autopsy::{Autopsy, Exit, Phase, limit_hint, limit_verdict, verdict};
 use crate::core::{Departure, Ran};
+use crate::error::TaskError;
 use crate::future::slot::SlotRef;
 use crate::limits::in_force;
 use crate::outcome::Output;
+use crate::process::alone::{Only, Sole};
 
 /// What is known of the worker that ended last in a slot.
 #[derive(Clone, Debug)]
@@ -101,6 +103,9 @@ impl Driver {
         let reason = remains.reason();
         let limit = remains.limit.is_some();
         tracing::debug!(pool = %self.shared.name, slot, pid = link.pid, %reason, "worker ended");
+        if let Some(only) = self.shared.only.get() {
+            only.set_exit(remains.exit);
+        }
         let departure = Departure {
             running,
             reason,
@@ -128,6 +133,13 @@ impl Driver {
 
     /// What is to be said of a task that ended with its worker.
     pub(super) fn autopsy(&self, task: &SlotRef, ran: Ran) -> Autopsy {
+        Autopsy {
+            last_progress: task.progress(),
+            ..self.autopsy_of(task.name(), ran)
+        }
+    }
+
+    fn autopsy_of(&self, task: String, ran: Ran) -> Autopsy {
         let remains = self.remains[ran.worker].clone().unwrap_or_else(Remains::unknown);
         let verdict = match &remains.fault {
             Some(fault) => format!("the worker broke the protocol and was ended: {fault}"),
@@ -143,7 +155,7 @@ impl Driver {
             }
         };
         Autopsy {
-            task: task.name(),
+            task,
             pid: remains.pid,
             slot: ran.worker,
             attempt: ran.attempt,
@@ -153,9 +165,63 @@ impl Driver {
             cpu_time: remains.cpu_time,
             peak_rss: remains.peak_rss,
             output_tail: remains.tail,
-            last_progress: task.progress(),
+            last_progress: None,
             verdict,
             history: None,
+        }
+    }
+}
+
+/// The only worker of all time, and what its end means.
+impl Driver {
+    /// A task that ended with a worker that nobody of ours has ended, unless it was signalled on request.
+    pub(super) fn crashed(&self, mut autopsy: Autopsy) -> TaskError {
+        if self.shared.only.get().is_some_and(Only::was_signalled) {
+            autopsy.verdict = "it was ended on request".to_owned();
+            return TaskError::Killed(autopsy);
+        }
+        TaskError::Crashed(autopsy)
+    }
+
+    /// A task that had not started when the pool broke.
+    pub(super) fn not_started(&self, task: &SlotRef, reason: String) -> TaskError {
+        match self.shared.only.get().map(|only| (only.kind, only.end())) {
+            Some((Sole::Actor, Some(end))) => TaskError::Died(end.clone()),
+            // To whom it belongs the process is the task, ready or not.
+            Some((Sole::Process, _)) => self.crashed(self.autopsy_of(task.name(), Ran::NOTHING)),
+            Some((Sole::Actor, None)) | None => TaskError::PoolBroken(reason),
+        }
+    }
+
+    /// Takes note of what the end of the only worker is to be known by, once it has ended: the autopsy of the task that
+    /// ended with it, or of none.
+    pub(super) fn note_only_end(&self, autopsy: Option<&Autopsy>) {
+        let Some(only) = self.shared.only.get() else {
+            return;
+        };
+        if only.exit().is_none() {
+            return;
+        }
+        only.set_end(|| match autopsy {
+            Some(autopsy) => autopsy.clone(),
+            None => match self.crashed(self.autopsy_of("no call".to_owned(), Ran::NOTHING)) {
+                TaskError::Crashed(autopsy) | TaskError::Killed(autopsy) => autopsy,
+                _ => unreachable!("a crash is one of these"),
+            },
+        });
+    }
+
+    /// Signals the only worker's group; a stopped one continues, so that it gets the signal.
+    pub(super) fn signal_only(&self, signal: Signal) {
+        let (Some(only), Some(link)) = (self.shared.only.get(), &self.links.0[0]) else {
+            return;
+        };
+        only.set_signalled();
+        process::kill_group(link.pid, signal);
+        if signal == Signal::SIGKILL {
+            link.end_groups();
+        } else {
+            process::kill_group(link.pid, Signal::SIGCONT);
         }
     }
 }

@@ -22,7 +22,7 @@ pub(crate) fn run(shared: &Arc<Shared>, driver: Driver) {
     tracing::debug!(pool = %shared.name, "pool closed");
     let (late, refusal) = shared.finish();
     for task in late.tasks {
-        task.slot.fail(refusal.error());
+        task.slot.fail(shared.refused(&refusal));
     }
 }
 

@@ -16,6 +16,7 @@ use pexec_ipc::process::EnvChange;
 use pexec_proto::FunctionRef;
 use pexec_proto::codec;
 
+use super::alone::{Only, Sole};
 use super::shared::Shared;
 use super::{LEAST_MESSAGE, ProcessPool};
 use crate::core::{Config, Recycle, Retry, Size};
@@ -33,6 +34,8 @@ const MAX_MESSAGE: u64 = 1 << 30;
 const KILL_GRACE: Duration = Duration::from_secs(5);
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(5);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// The limit of a handshake for a worker that has no second try, among hundreds that may be started at once.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How tasks and answers travel between a pool and its workers; results and guarantees are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -216,12 +219,25 @@ impl ProcessPoolBuilder {
     /// # Errors
     ///
     /// [`BuildError::NotInitialized`] if [`init`](crate::init) did not run in this process; [`BuildError::Invalid`] for
-    /// an option without meaning; [`BuildError::TooDeep`] for pools inside tasks inside pools beyond 8 levels;
+    /// an option without meaning; [`BuildError::DuplicateTask`] if two functions have one name;
+    /// [`BuildError::TooDeep`] for pools inside tasks inside pools beyond 8 levels;
     /// [`BuildError::Start`] if the first worker cannot be started.
     pub fn build(self) -> Result<ProcessPool, BuildError> {
+        Ok(self.start(None)?.0)
+    }
+
+    /// Has the initializer's place taken by this call, reference and argument.
+    pub(crate) fn construct(mut self, call: Result<(Vec<u8>, Descriptors), String>) -> Self {
+        self.initializer = Some(call);
+        self
+    }
+
+    /// Starts the pool, and gives its first worker's pid. `sole`: that is the only one for all time.
+    pub(crate) fn start(self, sole: Option<Sole>) -> Result<(ProcessPool, u32), BuildError> {
         if !is_initialized() && !crate::worker::is_worker() {
             return Err(BuildError::NotInitialized);
         }
+        crate::named::verify()?;
         let invalid = |why: &str| Err(BuildError::Invalid(why.to_owned()));
         let size = self.workers.unwrap_or_else(|| Size::of(crate::cpus()));
         self.check_workers(size)?;
@@ -247,13 +263,17 @@ impl ProcessPoolBuilder {
             size.least < size.most,
         )
         .map_err(BuildError::Start)?;
+        if let Some(sole) = sole {
+            shared.only.get_or_init(|| Only::new(sole));
+        }
         let config = Config {
             size,
             idle_timeout: self.idle_timeout.unwrap_or(IDLE_TIMEOUT),
             recycle: self.recycle,
             kill_grace: self.kill_grace.unwrap_or(KILL_GRACE),
             restart_limit: self.restart_limit,
-            handshake_limit: HANDSHAKE_LIMIT,
+            handshake_limit: if sole.is_some() { PATIENCE } else { HANDSHAKE_LIMIT },
+            replaces: sole.is_none(),
         };
         let launch = Launch {
             pool: name,
@@ -294,9 +314,10 @@ impl ProcessPoolBuilder {
             task_timeout: self.task_timeout,
             retry: self.retry,
             salt: RandomState::new().build_hasher().finish(),
+            waits: true,
         };
         match started.recv() {
-            Ok(Ok(())) => Ok(pool),
+            Ok(Ok(pid)) => Ok((pool, pid)),
             Ok(Err(error)) => {
                 pool.terminate();
                 Err(BuildError::Start(error))
@@ -308,7 +329,10 @@ impl ProcessPoolBuilder {
     }
 }
 
-fn encode_call<A: Payload>(function: FunctionRef, arg: &A) -> Result<(Vec<u8>, Descriptors), String> {
+pub(crate) fn encode_call<A: Payload>(
+    function: FunctionRef,
+    arg: &A,
+) -> Result<(Vec<u8>, Descriptors), String> {
     let mut body = function.encode().to_vec();
     let mut descriptors = Vec::new();
     carry::collect(&mut descriptors, || codec::encode(arg, &mut body))

@@ -9,12 +9,14 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use pexec_ipc::cells::{Cells, Stage};
 use pexec_ipc::wake::Wake;
 
+use super::alone::Only;
 use super::info::{PoolStats, WorkerInfo};
 use super::lead::{self, Lead, PoolsLead};
 use crate::callbacks::Callbacks;
@@ -39,9 +41,13 @@ pub(crate) enum Command {
     Cancel(SlotRef, SyncSender<bool>),
     Kill(SlotRef, SyncSender<bool>),
     Interrupt(SlotRef, SyncSender<bool>),
-    ShutDown { cancel_queued: bool },
+    ShutDown {
+        cancel_queued: bool,
+    },
     Terminate,
     Resize(usize),
+    /// To the group of the only worker, on request.
+    Signal(Signal),
     Workers(SyncSender<Vec<WorkerInfo>>),
     Stats(SyncSender<PoolStats>),
 }
@@ -102,6 +108,8 @@ pub(crate) struct Shared {
     pending: AtomicBool,
     /// The workers' pages, by slot: what a future can see for itself.
     pages: Mutex<Vec<Option<Cells>>>,
+    /// What is known of the worker, where there is only one for all time; set before the pool's thread begins.
+    pub(crate) only: OnceLock<Only>,
 }
 
 /// One of the two that sleep on the watch. Each has a flag of its own, which only it lowers: a flag for both could be
@@ -173,6 +181,7 @@ impl Shared {
             caller: Sleeper::default(),
             pending: AtomicBool::new(false),
             pages: Mutex::default(),
+            only: OnceLock::new(),
         }))
     }
 
@@ -297,6 +306,15 @@ impl Shared {
     /// Why nothing is accepted; meaningful once something was refused.
     pub(crate) fn refusal(&self) -> Refusal {
         self.lock().refusal.clone().unwrap_or(Refusal::Closed)
+    }
+
+    /// The outcome of a task that was refused.
+    pub(crate) fn refused(&self, refusal: &Refusal) -> TaskError {
+        let end = self.only.get().and_then(Only::end);
+        match (refusal, end) {
+            (Refusal::Broken(_), Some(autopsy)) => TaskError::Died(autopsy.clone()),
+            (Refusal::Closed | Refusal::Broken(_), _) => refusal.error(),
+        }
     }
 
     /// Thread: takes the driver's seat.

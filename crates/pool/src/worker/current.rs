@@ -13,6 +13,7 @@ use pexec_proto::{Kind, Limits, Setup};
 use super::channel::Sender;
 use super::marks::Marks;
 use crate::ids::TaskId;
+use crate::panics;
 use crate::task::TaskContext;
 
 /// What a worker process has one of.
@@ -80,6 +81,7 @@ thread_local! {
     static TASK: Cell<u64> = const { Cell::new(0) };
     static DETAILS: RefCell<Option<Box<Details>>> = const { RefCell::new(None) };
     static STATE: Cell<Option<&'static dyn Any>> = const { Cell::new(None) };
+    static AT_LEAVE: Cell<Option<Box<dyn FnOnce()>>> = const { Cell::new(None) };
 }
 
 pub(super) fn begin(id: u64, details: Option<Box<Details>>) {
@@ -98,6 +100,23 @@ pub(super) fn end() {
 
 pub(super) fn set_state(value: Box<dyn Any>) {
     STATE.set(Some(Box::leak(value)));
+}
+
+/// Has this run when the worker leaves in an orderly way, on the serving thread.
+pub(crate) fn at_leave(run: impl FnOnce() + 'static) {
+    AT_LEAVE.set(Some(Box::new(run)));
+}
+
+/// The worker leaves: the destructors of what it kept run.
+pub(super) fn let_go() {
+    if let Some(run) = AT_LEAVE.take()
+        && let Err(panic) = panics::catch(run)
+    {
+        eprintln!(
+            "pexec worker {}: the destructor of its state panicked: {panic}",
+            std::process::id()
+        );
+    }
 }
 
 /// What the pool's initializer returned in this worker, for tasks on the thread that runs them. `None` outside

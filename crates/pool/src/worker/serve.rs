@@ -72,6 +72,7 @@ fn run(mut started: Started) -> io::Result<()> {
                 if let Some(body) = &setup.finalizer {
                     finalize(body);
                 }
+                current::let_go();
                 me.sender.send_frame(Kind::Leaving, 0, 0, &[])?;
                 return Ok(());
             }
@@ -330,6 +331,7 @@ impl Answer {
                     Err(error) => Some(Box::new(match *error {
                         ThunkError::Decode(why) => WorkerFailure::Decode(why),
                         ThunkError::Encode(why) => WorkerFailure::Encode(why),
+                        ThunkError::Poisoned(why) => WorkerFailure::Poisoned(why),
                     })),
                 },
             };

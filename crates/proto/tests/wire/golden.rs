@@ -202,6 +202,7 @@ fn every_worker_failure_has_its_golden_bytes() {
         "03 fd0000000001000000 fbfb00",
     );
     assert_value(WorkerFailure::UnknownFunction("f".into()), "04 01 66");
+    assert_value(WorkerFailure::Poisoned("p".into()), "05 01 70");
 }
 
 #[test]

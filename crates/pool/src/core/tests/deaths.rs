@@ -331,3 +331,71 @@ fn a_limit_earns_another_attempt_only_where_the_causes_name_it() {
         assert_eq!(ending(&rig.turn(), key).is_none(), again);
     }
 }
+
+/// A pool of two whose workers have no replacement, both ready.
+fn without_replacements() -> Rig {
+    let mut rig = Rig::starting(crate::core::Config {
+        replaces: false,
+        ..config(2)
+    });
+    (0..2).for_each(|worker| rig.comes_up(worker));
+    rig
+}
+
+#[test]
+fn where_nobody_may_be_replaced_the_first_end_breaks_the_pool_and_what_runs_is_finished() {
+    let mut rig = without_replacements();
+    let keys = rig.submit_plain(8);
+    rig.turn();
+    rig.starts(0);
+    rig.starts(1);
+    let (hit, other) = (rig.sent(0)[0], rig.sent(1)[0]);
+    rig.dies(0);
+    let actions = rig.turn();
+    assert_eq!(broken(&actions), Some("it fell over"));
+    assert!(matches!(ending(&actions, hit), Some(Ending::Crashed(_))));
+    assert_eq!(ending(&actions, other), None, "it runs on");
+    for key in keys.into_iter().filter(|&key| key != hit && key != other) {
+        assert!(matches!(ending(&actions, key), Some(Ending::Broken(why)) if why == "it fell over"));
+    }
+    assert!(!actions.iter().any(|a| matches!(a, Action::Spawn { .. })));
+    rig.skips(1);
+    assert!(matches!(rig.answers(1, ResultKind::Value), Answer::Outcome(_)));
+    rig.skips(1);
+    rig.turn();
+    rig.dies(1);
+    assert_eq!(rig.turn().last(), Some(&Action::Closed));
+}
+
+#[test]
+fn where_nobody_may_be_replaced_an_end_without_a_task_and_a_failed_start_break_the_pool_too() {
+    let mut rig = without_replacements();
+    rig.dies(0);
+    assert_eq!(broken(&rig.turn()), Some("it fell over"));
+    let mut rig = Rig::starting(crate::core::Config {
+        replaces: false,
+        ..config(1)
+    });
+    let key = rig.submit(None);
+    rig.dies(0);
+    let actions = rig.turn();
+    assert!(matches!(ending(&actions, key), Some(Ending::Broken(_))));
+    assert_eq!(actions.last(), Some(&Action::Closed));
+}
+
+#[test]
+fn a_worker_without_replacement_is_not_ended_for_being_stopped() {
+    let mut rig = without_replacements();
+    let keys = rig.submit_plain(2);
+    rig.turn();
+    for _ in 0..10 {
+        let actions = rig.pass(Duration::from_secs(10));
+        assert!(
+            !actions.iter().any(|a| matches!(a, Action::Kill { .. })),
+            "{actions:?}"
+        );
+    }
+    rig.works(0);
+    rig.works(1);
+    assert_eq!(keys.len() as u64, rig.core.counts().done);
+}

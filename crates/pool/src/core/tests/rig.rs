@@ -61,6 +61,7 @@ pub(super) fn config(workers: usize) -> Config {
         kill_grace: Duration::from_millis(200),
         restart_limit: None,
         handshake_limit: Duration::from_secs(5),
+        replaces: true,
     }
 }
 

@@ -27,6 +27,9 @@ pub(super) struct World {
     /// Which task each slot's last worker was ended for, and the pool's state just before that end.
     last_end: Vec<(Option<u64>, State)>,
     terminated: bool,
+    replaces: bool,
+    /// Slots that have had a process.
+    started: Vec<bool>,
     broken: bool,
     closed: bool,
     most_live: u64,
@@ -56,6 +59,13 @@ impl World {
             age: bound(500).map(Duration::from_millis),
             memory: bound(10),
         };
+        let replaces = !chance.one_in(16);
+        // Who cannot be replaced is neither recycled nor one of a varying number.
+        let (most, recycle) = if replaces {
+            (most, recycle)
+        } else {
+            (workers, Recycle::default())
+        };
         let config = Config {
             size: Size { least: workers, most },
             idle_timeout: Duration::from_millis(1 + chance.below(100)),
@@ -63,6 +73,7 @@ impl World {
             kill_grace: Duration::from_millis(1 + chance.below(200)),
             restart_limit,
             handshake_limit: Duration::from_millis(100 + chance.below(5000)),
+            replaces,
         };
         let mut rate = |often: u64| match chance.below(4) {
             0 => 0,
@@ -98,6 +109,8 @@ impl World {
             state: State::Running,
             last_end: vec![(None, State::Running); most],
             terminated: false,
+            replaces,
+            started: vec![false; workers],
             broken: false,
             closed: false,
             most_live: [3, 12, 40, 200][chance.below(4) as usize],

@@ -158,6 +158,9 @@ impl World {
     }
 
     fn resize(&mut self) {
+        if !self.replaces {
+            return;
+        }
         let workers = self.chance.below(7) as usize;
         let places = workers.max(self.machine.processes.len());
         self.machine.processes.resize_with(places, || None);

@@ -158,6 +158,10 @@ impl World {
                         .start_refused(self.now, worker, "not now", &mut self.machine);
                     self.after();
                 } else {
+                    if !self.replaces {
+                        let before = std::mem::replace(&mut self.started[worker], true);
+                        assert!(!before, "a worker that nobody may replace is replaced");
+                    }
                     let mut process = Process::new();
                     process.ignores_term = self.chance.one_in(self.machine.weather.ignores_term);
                     self.machine.processes[worker] = Some(process);
