@@ -59,8 +59,9 @@ impl Core {
                 if sent.priority >= first {
                     break;
                 }
-                // One that reads a long argument would only have to begin again.
-                let stays = w.live_sent == 1 && recall.is_at(worker, sent.cell, sent.id);
+                // One that reads a long argument would only have to begin again. Behind an entry that was taken back the
+                // worker may seem to be at it for that one's sake: it can have been the same task.
+                let stays = w.live_sent == 1 && at == 0 && recall.is_at(worker, sent.cell, sent.id);
                 if stays || !self.take_back_at(worker, at, recall) {
                     // Tasks start in order: nor is there another before it that has not.
                     self.workers[worker].spares_nothing = true;
