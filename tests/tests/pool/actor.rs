@@ -143,6 +143,15 @@ fn the_last_handles_drop_finishes_what_was_called_drops_the_state_and_ends_the_p
 }
 
 #[test]
+fn actors_are_started_and_ended_one_after_the_other_and_leave_nothing() {
+    let _sweep = LeakSweep::new();
+    for n in 0..20 {
+        let ledger = ledger();
+        assert_eq!(ledger.call(enter, n).result().expect("runs"), 2);
+    }
+}
+
+#[test]
 fn after_shutdown_every_handle_is_refused_and_what_was_called_is_done() {
     let _sweep = LeakSweep::new();
     let ledger = ledger();

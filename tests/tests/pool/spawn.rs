@@ -273,6 +273,54 @@ fn signals_to_one_that_has_ended_do_nothing() {
 }
 
 #[test]
+fn eight_threads_of_a_program_start_processes_at_once() {
+    let _sweep = LeakSweep::new();
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            scope.spawn(move || {
+                for n in 0..8 {
+                    let process = pexec::spawn(add, (thread, n)).expect("starts");
+                    assert_eq!(process.join().expect("runs"), thread + n);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn every_process_has_the_same_few_descriptors_however_many_there_are() {
+    let _sweep = LeakSweep::new();
+    let count = || pexec_tests::sweep::descriptors().len();
+    let gate = Gate::new();
+    let first = pexec::spawn(count, ()).expect("starts").join().expect("runs");
+    let others: Vec<_> = (0..20)
+        .map(|_| pexec::spawn(pass, gate.path()).expect("starts"))
+        .collect();
+    gate.wait_for(20);
+    let last = pexec::spawn(count, ()).expect("starts").join().expect("runs");
+    assert_eq!(last, first, "none of its siblings' is inherited");
+    gate.open();
+    for process in others {
+        process.join().expect("runs");
+    }
+}
+
+#[test]
+fn a_signal_to_the_programs_group_does_not_reach_its_processes_and_actors() {
+    let _sweep = LeakSweep::new();
+    let group = |pid: u32| {
+        let pid = nix::unistd::Pid::from_raw(pid as i32);
+        nix::unistd::getpgid(Some(pid)).expect("it lives").as_raw() as u32
+    };
+    let process = pexec::spawn(hang, ()).expect("starts");
+    let actor = pexec::Actor::spawn(|| 0u8, ()).expect("starts");
+    assert_eq!(group(process.pid()), process.pid());
+    assert_eq!(group(actor.pid()), actor.pid());
+    process.kill();
+    assert!(process.join().is_err());
+}
+
+#[test]
 fn a_process_can_be_awaited() {
     let _sweep = LeakSweep::new();
     let runtime = tokio::runtime::Builder::new_current_thread()
