@@ -17,6 +17,8 @@ const DEAF: &str = "[tasks.t]\nforeach = { range = '0..5' }\nkill = ['TERM 600s'
 fn three_running(job: &str) -> Started {
     let mut started = Test::job(job).args(["-j3", "--events", "events"]).start();
     started.wait_for_lines("begun", 3);
+    // run_started, planned, three times started: until then pexec knows of fewer.
+    started.wait_for_lines("events", 5);
     started
 }
 
