@@ -206,6 +206,20 @@ fn output_of_a_call_that_is_too_large_for_memory_comes_through() {
 }
 
 #[test]
+fn calls_leave_no_descriptor_open_in_their_worker() {
+    let _sweep = LeakSweep::new();
+    let job = Job::new(
+        "[tasks.a]\nforeach = { range = '0..100' }\ncall = 'descriptors'\n\
+         [tasks.b]\nneeds = ['a']\nforeach = { range = '0..100' }\ncall = 'descriptors'\nstderr = 'err/{index}'",
+    );
+    let ended = job.run(&["-j1"]);
+    code(&ended, 0);
+    let counts: Vec<&str> = ended.stdout.lines().collect();
+    assert_eq!(counts.len(), 200);
+    assert!(counts.iter().all(|count| *count == counts[0]), "{counts:?}");
+}
+
+#[test]
 fn output_of_a_call_can_go_to_files_that_are_there_only_on_success() {
     let _sweep = LeakSweep::new();
     let job = Job::new(
@@ -289,7 +303,7 @@ fn a_call_that_fails_or_crashes_is_tried_again() {
         ));
         let ended = job.run(&["--events", job.path("events").to_str().expect("text")]);
         code(&ended, 0);
-        assert_eq!(ended.stdout, "good at 3\n");
+        assert_eq!(ended.stdout, "try 1\ntry 2\ngood at 3\n");
         assert_eq!(job.read("log").lines().count(), 3);
         let events = job.read("events");
         assert_eq!(events.matches("\"retry\":true").count(), 2, "{events}");
@@ -300,7 +314,10 @@ fn a_call_that_fails_or_crashes_is_tried_again() {
     );
     let ended = job.run(&[]);
     code(&ended, 1);
-    says(&ended.stderr, &["failed flaky: not yet, at 2 (after 2 attempts)"]);
+    says(
+        &ended.stderr,
+        &["failed flaky: not yet, at 2 (after 2 attempts)\n    no luck at 2\n"],
+    );
 }
 
 #[test]

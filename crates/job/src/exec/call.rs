@@ -57,7 +57,15 @@ enum Trouble {
 /// With what it prints in files. A panic goes on to the pool, which tells of it; the files stay for the run.
 fn in_worker(call: &Call, notes: &Notes, report: &mut Report) -> Result<(), Trouble> {
     let mut streams = Streams::open(call, notes).map_err(Trouble::Output)?;
-    let redirected = Redirected::to(&streams).map_err(Trouble::Output)?;
+    let redirected = match Redirected::to(&streams) {
+        Ok(redirected) => redirected,
+        Err(why) => {
+            if let Ok(captured) = streams.finish(notes, false) {
+                captured.iter().for_each(Captured::discard);
+            }
+            return Err(Trouble::Output(why));
+        }
+    };
     let returned = run(call, report);
     drop(redirected);
     let kept = match &returned {
@@ -65,10 +73,10 @@ fn in_worker(call: &Call, notes: &Notes, report: &mut Report) -> Result<(), Trou
         Err(_) => Ok(()),
     };
     let captured = streams.finish(notes, returned.is_ok() && kept.is_ok());
+    // What it printed is kept however it ended.
+    let captured = captured.map(|captured| [report.stdout, report.stderr] = captured);
     returned?;
-    kept.map_err(Trouble::Output)?;
-    [report.stdout, report.stderr] = captured.map_err(Trouble::Output)?;
-    Ok(())
+    kept.and(captured).map_err(Trouble::Output)
 }
 
 /// Runs the function and takes down what it cost.

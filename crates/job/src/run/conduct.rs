@@ -1,25 +1,26 @@
 //! The loop of a run: start what may start, wait, take in what came, see whether to stop.
 
+mod land;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pexec::{Executor, TaskError, TrySubmitError};
+use pexec::{Executor, TrySubmitError};
 
 use super::feed::{Feed, Pulled};
 use super::flight::{Asked, Flight, Ready, who};
 use super::inbox::{Inbox, Message};
-use super::judge::{self, Verdict};
+use super::judge;
 use super::tail::Tail;
 use super::tasks::Tasks;
 use super::teller::Teller;
 use super::{Error, Finished, Options, OutputChunk, OutputKind, Sink};
-use crate::event::{Ended, Kind, Who};
+use crate::event::{Kind, Who};
 use crate::exec::note::Note;
-use crate::exec::{self, Notes, Report};
+use crate::exec::{self, Notes};
 use crate::plan::Plan;
 use crate::text::Text;
-use crate::work::Work;
 
 /// The longest the loop sleeps: the sink's `idle` is due then.
 const TURN: Duration = Duration::from_millis(50);
@@ -352,78 +353,6 @@ impl<'a, E: Executor> Conductor<'a, E> {
         }
     }
 
-    /// An attempt has come home.
-    fn land(&mut self, id: u64) {
-        let Some(Flight {
-            ready,
-            future,
-            started,
-            tail,
-            ..
-        }) = self.flights.remove(&id)
-        else {
-            return;
-        };
-        let result = future.result();
-        let work = (ready.instance.work)(ready.attempt);
-        let left = match &result {
-            Ok(_) => None,
-            Err(_) => exec::left_behind(&work, &self.notes(&ready)),
-        };
-        let verdict = judge::judge(&result, &work, self.signal, left.as_ref());
-        match verdict {
-            Verdict::Ended { mut ended, again } => {
-                let who = ready.who(&self.sources[ready.task].name);
-                if ended.wall.is_zero() && work.is_call() {
-                    // A panic comes without a time.
-                    ended.wall = started.map_or(Duration::ZERO, |began| began.elapsed());
-                }
-                if started.is_none() {
-                    self.teller.event(Kind::Started {
-                        who: who.clone(),
-                        attempt: ready.attempt,
-                        pid: None,
-                    });
-                }
-                let written = match (&result, &left) {
-                    (Ok(report), _) => Some((&report.stdout, &report.stderr)),
-                    (Err(_), Some([stdout, stderr])) => Some((stdout, stderr)),
-                    (Err(_), None) => None,
-                };
-                if let Some((stdout, stderr)) = written {
-                    if let Some(tail) = tail {
-                        tail.finish([stdout, stderr], &mut |kind| {
-                            self.teller.output(chunk(&ready, &self.sources, kind));
-                        });
-                    }
-                    let whole = OutputKind::Whole {
-                        stdout,
-                        stderr,
-                        succeeded: ended.outcome.is_success(),
-                    };
-                    self.teller.output(chunk(&ready, &self.sources, whole));
-                    stdout.discard();
-                    stderr.discard();
-                }
-                self.discard(&result, &work, &ready);
-                self.settle(ready, who, ended, again);
-            }
-            Verdict::NotRun => self.tasks.abandon(ready.task),
-            Verdict::Broken(reason) => {
-                self.discard(&result, &work, &ready);
-                self.broken.get_or_insert(reason);
-                self.tasks.abandon(ready.task);
-            }
-        }
-    }
-
-    /// Tidies up after a worker that may have died before it could.
-    fn discard(&self, result: &Result<Report, TaskError>, work: &Work, ready: &Ready) {
-        if result.is_err() {
-            exec::discard(work, &self.notes(ready));
-        }
-    }
-
     /// Gives out what calls have printed by now; commands send it themselves.
     fn look_at_calls(&mut self) {
         if !self.options.stream || self.looked.elapsed() < LOOK {
@@ -435,33 +364,6 @@ impl<'a, E: Executor> Conductor<'a, E> {
             if let Some(tail) = tail {
                 tail.look(&mut |kind| self.teller.output(chunk(ready, &self.sources, kind)));
             }
-        }
-    }
-
-    /// Tells an end, and then acts on it.
-    fn settle(&mut self, ready: Ready, who: Who, ended: Ended, again: bool) {
-        let outcome = ended.outcome;
-        let retry = again && ready.attempt <= self.sources[ready.task].retries && self.goes_on();
-        let end = Box::new(Ended { retry, ..ended });
-        let told = self.teller.event(Kind::Finished {
-            who,
-            attempt: ready.attempt,
-            end,
-        });
-        if !told {
-            self.tasks.abandon(ready.task);
-        } else if retry {
-            self.again.push_back(Ready {
-                attempt: ready.attempt + 1,
-                announced: false,
-                ..ready
-            });
-        } else if outcome.is_success() {
-            self.tasks.succeed(ready.task);
-        } else if outcome == crate::event::Outcome::Killed {
-            self.tasks.abandon(ready.task);
-        } else {
-            self.tasks.fail(ready.task, &ready.instance.label);
         }
     }
 

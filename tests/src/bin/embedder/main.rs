@@ -78,6 +78,8 @@ fn flaky(log: PathBuf, takes: usize, how: String) -> Result<String, Failure> {
     if tries >= takes {
         return Ok(format!("good at {tries}"));
     }
+    println!("try {tries}");
+    eprintln!("no luck at {tries}");
     if how == "crash" {
         std::process::abort();
     }
@@ -89,6 +91,12 @@ fn flaky(log: PathBuf, takes: usize, how: String) -> Result<String, Failure> {
 fn nap(ms: u64) {
     println!("asleep");
     std::thread::sleep(Duration::from_millis(ms));
+}
+
+/// How many descriptors its worker has open.
+#[pexec::task(name = "descriptors")]
+fn descriptors() -> Result<usize, Failure> {
+    Ok(std::fs::read_dir("/proc/self/fd")?.count())
 }
 
 /// Where it runs.

@@ -1,0 +1,114 @@
+//! An attempt's end: it is judged and told, and only then acted on.
+
+use std::time::Duration;
+
+use pexec::{Executor, TaskError};
+
+use super::{Conductor, chunk};
+use crate::event::{Ended, Kind, Outcome, Who};
+use crate::exec::{self, Report};
+use crate::run::OutputKind;
+use crate::run::flight::{Flight, Ready};
+use crate::run::judge::{self, Verdict};
+use crate::work::Work;
+
+impl<E: Executor> Conductor<'_, E> {
+    /// An attempt has come home.
+    pub(super) fn land(&mut self, id: u64) {
+        let Some(Flight {
+            ready,
+            future,
+            started,
+            tail,
+            ..
+        }) = self.flights.remove(&id)
+        else {
+            return;
+        };
+        let result = future.result();
+        let work = (ready.instance.work)(ready.attempt);
+        let left = match &result {
+            Ok(_) => None,
+            Err(_) => exec::left_behind(&work, &self.notes(&ready)),
+        };
+        let verdict = judge::judge(&result, &work, self.signal, left.as_ref());
+        match verdict {
+            Verdict::Ended { mut ended, again } => {
+                let who = ready.who(&self.sources[ready.task].name);
+                if ended.wall.is_zero() && work.is_call() {
+                    // A panic comes without a time.
+                    ended.wall = started.map_or(Duration::ZERO, |began| began.elapsed());
+                }
+                if started.is_none() {
+                    self.teller.event(Kind::Started {
+                        who: who.clone(),
+                        attempt: ready.attempt,
+                        pid: None,
+                    });
+                }
+                let written = match (&result, &left) {
+                    (Ok(report), _) => Some((&report.stdout, &report.stderr)),
+                    (Err(_), Some([stdout, stderr])) => Some((stdout, stderr)),
+                    (Err(_), None) => None,
+                };
+                if let Some((stdout, stderr)) = written {
+                    if let Some(tail) = tail {
+                        tail.finish([stdout, stderr], &mut |kind| {
+                            self.teller.output(chunk(&ready, &self.sources, kind));
+                        });
+                    }
+                    let whole = OutputKind::Whole {
+                        stdout,
+                        stderr,
+                        succeeded: ended.outcome.is_success(),
+                    };
+                    self.teller.output(chunk(&ready, &self.sources, whole));
+                    stdout.discard();
+                    stderr.discard();
+                }
+                self.discard(&result, &work, &ready);
+                self.settle(ready, who, ended, again);
+            }
+            Verdict::NotRun => self.tasks.abandon(ready.task),
+            Verdict::Broken(reason) => {
+                self.discard(&result, &work, &ready);
+                self.broken.get_or_insert(reason);
+                self.tasks.abandon(ready.task);
+            }
+        }
+    }
+
+    /// Tidies up after a worker that may have died before it could.
+    fn discard(&self, result: &Result<Report, TaskError>, work: &Work, ready: &Ready) {
+        if result.is_err() {
+            exec::discard(work, &self.notes(ready));
+        }
+    }
+
+    /// Tells an end, and then acts on it.
+    fn settle(&mut self, ready: Ready, who: Who, ended: Ended, again: bool) {
+        let outcome = ended.outcome;
+        let retry = again && ready.attempt <= self.sources[ready.task].retries && self.goes_on();
+        let end = Box::new(Ended { retry, ..ended });
+        let told = self.teller.event(Kind::Finished {
+            who,
+            attempt: ready.attempt,
+            end,
+        });
+        if !told {
+            self.tasks.abandon(ready.task);
+        } else if retry {
+            self.again.push_back(Ready {
+                attempt: ready.attempt + 1,
+                announced: false,
+                ..ready
+            });
+        } else if outcome.is_success() {
+            self.tasks.succeed(ready.task);
+        } else if outcome == Outcome::Killed {
+            self.tasks.abandon(ready.task);
+        } else {
+            self.tasks.fail(ready.task, &ready.instance.label);
+        }
+    }
+}
