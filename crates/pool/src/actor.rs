@@ -38,8 +38,8 @@ use home::Home;
 /// it never outlives this process. While it lives it costs this process a thread that sleeps, and nine descriptors.
 ///
 /// A handle can be sent to other processes inside the argument or result of a task or a call, like Python's `Manager`
-/// objects, and on from there. Calls of one process are done in its order. The last handle anywhere ends the actor; a
-/// process that dies with one is only a handle less. For each process that calls, this one has two threads that sleep.
+/// objects, and on from there. Calls of one process are done in its order. The last handle anywhere ends the actor (so one
+/// that keeps a handle of itself needs [`shutdown`](Actor::shutdown)); a process that dies with one is only a handle less. For each process that calls, this one has two threads that sleep.
 /// A future of such a call cannot be cancelled or killed, and has no progress. The actor still ends with the process
 /// that has started it: then what another one had called is `Crashed`, with an autopsy that knows no more than that.
 ///

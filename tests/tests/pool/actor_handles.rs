@@ -354,3 +354,32 @@ fn actors_keep_handles_of_actors_and_large_values_and_handles_go_through() {
     let (same, shared) = pool.submit(large, (store, shared)).result().expect("runs");
     assert!(same && shared[..] == bytes[..]);
 }
+
+/// Has a handle of itself.
+#[derive(Default)]
+struct Knot {
+    itself: Option<Actor<Knot>>,
+    calls: u32,
+}
+
+#[test]
+fn an_actor_that_has_a_handle_of_itself_calls_itself_and_ends_by_shutdown() {
+    let _sweep = LeakSweep::new();
+    let knot = Actor::spawn(Knot::default, ()).expect("starts");
+    let tie = knot.call(|knot: &mut Knot, itself| knot.itself = Some(itself), knot.clone());
+    tie.result().expect("runs");
+    let later = |knot: &mut Knot, ()| {
+        let again = knot
+            .itself
+            .as_ref()
+            .map(|itself| itself.call(|knot, ()| knot.calls += 1, ()));
+        // Waiting for it here would wait for itself.
+        again.is_some()
+    };
+    assert!(knot.call(later, ()).result().expect("runs"));
+    wait_until("the call of its own is done", || {
+        knot.call(|knot, ()| knot.calls, ()).result().expect("runs") == 1
+    });
+    knot.shutdown();
+    assert_eq!(knot.exit(), Some(Exit::Code(0)));
+}
