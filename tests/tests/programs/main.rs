@@ -4,6 +4,7 @@ mod building;
 mod embedding;
 mod events;
 mod impostors;
+mod manners;
 mod ring_impostors;
 mod stopped_supervisor;
 mod supervisor_death;

@@ -5,6 +5,7 @@
 //! It prints what it sees; the tests under `tests/programs` judge.
 
 mod impostor;
+mod manners;
 mod observed;
 mod rings;
 mod supervisor;
@@ -37,6 +38,14 @@ fn main() {
         ["with-ring-impostors"] => rings::supervise(),
         ["on-rings"] => supervisor::supervise_on_rings(),
         ["events"] => observed::print_events(),
+        ["dispositions"] => manners::dispositions(),
+        ["replaced"] => manners::replaced(),
+        ["anywhere"] => manners::anywhere(),
+        ["nowhere"] => manners::nowhere(),
+        ["hundred-threads"] => manners::hundred_threads(),
+        ["default-size"] => manners::default_size(),
+        ["few-descriptors"] => manners::few_descriptors(),
+        ["no-processes"] => manners::no_processes(),
         ["thread-that-ends"] => surroundings::thread_that_ends(),
         _ => panic!("unknown arguments {args:?}"),
     }
