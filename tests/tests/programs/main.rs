@@ -2,6 +2,7 @@
 
 mod building;
 mod embedding;
+mod conformance;
 mod events;
 mod impostors;
 mod manners;
