@@ -158,6 +158,6 @@ fn workers_that_wait_for_room_go_on_when_their_supervisor_does() {
     let mut program = waited_for();
     program.signal(Signal::SIGCONT);
     let ended = program.wait();
-    assert_eq!(ended.stdout, "Some(8388608)\nSome(8388608)\n", "{}", ended.stderr);
+    assert_eq!(ended.stdout, "8388608\n8388608\n", "{}", ended.stderr);
     program.assert_nothing_left();
 }

@@ -98,7 +98,10 @@ pub(crate) fn supervise_on_rings() {
     });
     say(&[busy(true), busy(false)].concat().join(" "));
     for long in long {
-        say(&format!("{:?}", long.result().map(|bytes| bytes.len()).ok()));
+        say(&match long.result() {
+            Ok(bytes) => bytes.len().to_string(),
+            Err(error) => error.to_string(),
+        });
     }
 }
 
