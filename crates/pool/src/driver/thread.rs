@@ -52,8 +52,9 @@ fn turn_until_closed(shared: &Arc<Shared>, driver: Driver) {
             continue;
         };
         if let Some(timer) = driver.rest() {
+            let seen = shared.news();
             drop(seat);
-            shared.sleep(lead, timer, &mut ready);
+            shared.sleep(lead, seen, timer, &mut ready);
             if let Some(driver) = shared.seat().as_mut() {
                 driver.woke();
             }

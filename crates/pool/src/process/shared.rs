@@ -7,7 +7,7 @@
 //! command wakes whoever sleeps, likewise. So nothing waits for the next thing to come.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
@@ -106,6 +106,8 @@ pub(crate) struct Shared {
     caller: Sleeper,
     /// Something was pushed; lets a spinning thread look without the lock.
     pending: AtomicBool,
+    /// How often somebody else than the one who means to sleep has brought a timer, or an outcome.
+    news: AtomicU64,
     /// The workers' pages, by slot: what a future can see for itself.
     pages: Mutex<Vec<Option<Cells>>>,
     /// What is known of the worker, where there is only one for all time; set before the pool's thread begins.
@@ -180,6 +182,7 @@ impl Shared {
             pool: Sleeper::default(),
             caller: Sleeper::default(),
             pending: AtomicBool::new(false),
+            news: AtomicU64::new(0),
             pages: Mutex::default(),
             only: OnceLock::new(),
         }))
@@ -297,6 +300,7 @@ impl Shared {
             }
             // Whoever sleeps would sleep too long.
             Placed::WithTimer => {
+                self.news.fetch_add(1, Ordering::SeqCst);
                 self.wake_pool();
                 self.wake_caller();
             }
@@ -373,21 +377,34 @@ impl Shared {
     }
 
     /// Pool's thread: sleeps on the watch until something happens, unless something was pushed or its lead has ended.
-    pub(crate) fn sleep(&self, lead: PoolsLead, until: Option<Instant>, ready: &mut Vec<Source>) {
+    /// `seen`: the news, from before the seat was left.
+    pub(crate) fn sleep(&self, lead: PoolsLead, seen: u64, until: Option<Instant>, ready: &mut Vec<Source>) {
         self.pool.sleep(
             &self.watch.wake_pool,
-            || self.lead.is_still(lead) && !self.has_commands(),
+            || self.lead.is_still(lead) && !self.has_commands() && self.news() == seen,
             || self.wait(until, ready),
         );
     }
 
     /// The caller that leads: likewise, unless what it waits for is done.
-    fn sleep_as_caller(&self, done: &dyn Fn() -> bool, until: Option<Instant>, ready: &mut Vec<Source>) {
+    fn sleep_as_caller(
+        &self,
+        done: &dyn Fn() -> bool,
+        seen: u64,
+        until: Option<Instant>,
+        ready: &mut Vec<Source>,
+    ) {
         self.caller.sleep(
             &self.watch.wake_caller,
-            || !self.has_commands() && !done(),
+            || !self.has_commands() && !done() && self.news() == seen,
             || self.wait(until, ready),
         );
+    }
+
+    /// Whoever means to sleep looks at this in the seat, and once more when it has said that it sleeps: what others have
+    /// brought in between has found nobody to wake.
+    pub(crate) fn news(&self) -> u64 {
+        self.news.load(Ordering::SeqCst)
     }
 
     fn wait(&self, until: Option<Instant>, ready: &mut Vec<Source>) {
@@ -404,7 +421,8 @@ impl Shared {
     /// the rings and may not look at the watch for long, so this thread does.
     pub(crate) fn make_way(&self, news: bool, ready: &mut Vec<Source>) {
         if news {
-            // What the caller waits for may have been dealt with in the last turn.
+            // What the caller waits for may have been dealt with in the last turn, or it would sleep too long.
+            self.news.fetch_add(1, Ordering::SeqCst);
             self.wake_caller();
         }
         if !self.has_commands() {
@@ -441,8 +459,9 @@ impl Shared {
             }
             ready.clear();
             if let Some(timer) = driver.rest() {
+                let seen = self.news();
                 drop(seat);
-                self.sleep_as_caller(done, [timer, until].into_iter().flatten().min(), &mut ready);
+                self.sleep_as_caller(done, seen, [timer, until].into_iter().flatten().min(), &mut ready);
                 seat = self.seat();
                 if let Some(driver) = seat.as_mut() {
                     driver.woke();
