@@ -129,8 +129,10 @@ fn what_was_sent_ahead_comes_back_for_a_higher_priority() {
     assert!(busy.into_iter().all(|f| f.result().is_ok()));
     let lines = log.lines();
     assert_eq!(lines[0], "urgent");
-    let numbers: Vec<u32> = lines[1..].iter().map(|n| n.parse().expect("a number")).collect();
-    assert!(numbers.is_sorted(), "the others keep their order: {numbers:?}");
+    // Their order is that of two workers, one of which is given what the other does not come to.
+    let mut numbers: Vec<u32> = lines[1..].iter().map(|n| n.parse().expect("a number")).collect();
+    numbers.sort_unstable();
+    assert!(numbers.into_iter().eq(0..100), "each of the others ran once");
 }
 
 #[test]

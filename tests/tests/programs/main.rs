@@ -1,8 +1,8 @@
 //! Behaviours that need a whole program: its start, its end, its surroundings, and workers that are impostors.
 
 mod building;
-mod embedding;
 mod conformance;
+mod embedding;
 mod events;
 mod impostors;
 mod manners;
