@@ -5,6 +5,7 @@ use pexec::{Executor, ProcessPool};
 
 #[allow(unsafe_code, reason = "this is what calling C takes")]
 mod frail {
+    #[link(name = "frail", kind = "static")]
     unsafe extern "C" {
         fn frail_sum(bytes: *const u8, n: std::ffi::c_ulong) -> std::ffi::c_ulong;
     }

@@ -173,7 +173,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         if quick {
             4
         } else {
-            (1_000_000 / (us + 5)).clamp(100, 100_000) as usize
+            (400_000 / (us + 4)).clamp(40, 100_000) as usize
         }
     };
     let rows = |waits: bool, lengths: &[u64]| {
