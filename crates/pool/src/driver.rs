@@ -10,6 +10,7 @@
 //! be told before it sleeps (`rest`). A worker whose bell is silent is in `silent`.
 
 mod actions;
+mod answers;
 mod batches;
 mod capture;
 mod channel;
