@@ -4,8 +4,8 @@
 //! The reference is the distance from an anchor to a static descriptor, not to code: release builds merge
 //! equal functions, and a descriptor carries a magic number and a type that a wrong address does not have.
 //!
-//! `unsafe` lives here (with the shared cells of `pexec-ipc`): one conjures the zero-sized function, one reads
-//! the descriptor at a checked address. Both say why they are sound.
+//! The only `unsafe` of this crate's logic is here: one block conjures the zero-sized function, two read the descriptor
+//! at a checked address. Each says why it is sound.
 #![allow(unsafe_code)]
 
 pub(crate) mod actor;
@@ -318,14 +318,6 @@ fn through<A: Payload, R: Payload>(
 fn content_of<R: Any>(result: &R) -> Option<&[u8]> {
     let bytes = (result as &dyn Any).downcast_ref::<Vec<u8>>()?;
     (bytes.len() >= Bytes::CONTENT).then_some(bytes)
-}
-
-/// Makes room for the encoding of a value that is known to be long, in memory that is quick to touch.
-pub(crate) fn reserve_for<T: Any>(value: &T, out: &mut Vec<u8>) {
-    const LENGTH: usize = 9;
-    if let Some(bytes) = (value as &dyn Any).downcast_ref::<Vec<u8>>() {
-        pexec_ipc::memory::reserve_huge(out, bytes.len() + LENGTH);
-    }
 }
 
 fn describe<T>(error: &dyn std::fmt::Display) -> String {

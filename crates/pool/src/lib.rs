@@ -29,6 +29,7 @@
 //! - [`spawn()`], [`Actor`]: one process for one call, one process that owns a state.
 //! - [`TaskFuture`], [`wait()`], [`as_completed`]: results, on a thread or in any async runtime.
 //! - [`TaskError`], [`Autopsy`], [`Failure`]: what went wrong, and whether it is safe to try again.
+//! - [`sync`]: bytes that travel without being copied.
 //! - [`mod@task`], [`worker`]: what a task can learn and say while it runs.
 //! - [`#[pexec::task]`](macro@task), [`named`]: functions with a stable name, listed, and called by it.
 

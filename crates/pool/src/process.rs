@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use pexec_ipc::carry;
+use pexec_ipc::{carry, memory};
 use pexec_proto::codec;
 
 pub use builder::{ProcessPoolBuilder, Transport};
@@ -22,7 +22,7 @@ use shared::{Command, NewTask, Pushed, Shared};
 use crate::core::{Policy, Retry};
 use crate::error::{BuildError, Side, TaskError, TrySubmitError};
 use crate::executor::{Admission, Executor};
-use crate::function::{Payload, TaskFn, assert_no_captures, reserve_for, task_descriptor};
+use crate::function::{Payload, TaskFn, assert_no_captures, task_descriptor};
 use crate::future::TaskFuture;
 use crate::future::batch::{Arguments, Batch};
 use crate::future::bytes::{Bytes, Descriptors};
@@ -243,6 +243,14 @@ pub(crate) fn encode<A: Payload>(
             error,
         )),
         Err(_) => Err(panicked::<A>()),
+    }
+}
+
+/// Makes room for the encoding of a string of bytes, in memory that is quick to touch where it is long.
+fn reserve_for<A: Any>(arg: &A, out: &mut Vec<u8>) {
+    if let Some(bytes) = (arg as &dyn Any).downcast_ref::<Vec<u8>>() {
+        let prefix = codec::prefix_of(bytes.len());
+        memory::reserve_huge(out, prefix.as_ref().len() + bytes.len());
     }
 }
 
