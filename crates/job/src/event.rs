@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use jiff::{Timestamp, Unit};
 
+use crate::key::Key;
 use crate::text::Text;
 
 /// The version of the form. A reader refuses a newer one and ignores keys that it does not know.
@@ -30,7 +31,7 @@ pub struct Event {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The run began; the first event.
+    /// The run began; the first event. In a record that was resumed it comes again, and counts start anew there.
     RunStarted {
         /// The run's id.
         run: String,
@@ -42,6 +43,10 @@ pub enum Kind {
         jobs: u64,
         /// The process id of this pexec.
         pid: u32,
+        /// The version of this pexec.
+        version: String,
+        /// It takes up a run whose events stand before this one.
+        resumed: bool,
     },
     /// A task has this many instances. Told for every task at the start; again, with the number, for one whose
     /// source was still being read then.
@@ -51,6 +56,13 @@ pub enum Kind {
         /// `None`: its source is still being read.
         total: Option<u64>,
     },
+    /// So many more instances of a task have a success in this record and are not run again.
+    Kept {
+        /// The task's name.
+        task: String,
+        /// How many; what is told of a task adds up.
+        count: u64,
+    },
     /// An attempt of an instance began.
     Started {
         /// Which.
@@ -59,6 +71,8 @@ pub enum Kind {
         attempt: u32,
         /// The command's process id; `None`: it could not be started, or its worker died before it could tell.
         pid: Option<u32>,
+        /// The place of its worker in the pool, from 0.
+        worker: Option<u64>,
     },
     /// An attempt ended; it had been `started`.
     Finished {
@@ -98,6 +112,8 @@ pub enum Kind {
         signal: Option<i32>,
         /// Why it ended early, if not by a signal: the pool broke.
         broken: Option<String>,
+        /// The policy that ended it early.
+        halted: Option<String>,
     },
 }
 
@@ -114,6 +130,8 @@ pub struct Who {
     pub label: Text,
     /// Its item, where the task has a source.
     pub item: Option<Text>,
+    /// What it is, in every run the same; `None`: it stands for a whole task.
+    pub key: Option<Key>,
 }
 
 /// How an attempt ended.
@@ -145,6 +163,11 @@ pub struct Ended {
     pub stderr: u64,
     /// The end of the standard error of a failure, 4 KiB at most.
     pub tail: Text,
+    /// Where in the record's output its standard output lies, directly followed by its standard error; `None`: none
+    /// was recorded.
+    pub output_at: Option<u64>,
+    /// What its inputs and outputs held at a success: a digest in hexadecimal digits.
+    pub content: Option<String>,
 }
 
 /// An attempt's end in a word.
@@ -172,8 +195,12 @@ pub struct Counts {
     pub planned: u64,
     /// Started and not ended.
     pub running: u64,
-    /// Up to date ones included.
+    /// Up to date and kept ones included.
     pub succeeded: u64,
+    /// Not run because nothing has changed since their last success.
+    pub up_to_date: u64,
+    /// Not run because their success stands in the record of the run that was resumed.
+    pub kept: u64,
     /// After their last attempt; time-outs and exceeded memory included.
     pub failed: u64,
     /// Ended because the run was asked to stop.

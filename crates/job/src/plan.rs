@@ -6,6 +6,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::key::Key;
 use crate::text::Text;
 use crate::work::Work;
 
@@ -77,4 +78,11 @@ pub struct Instance {
     pub label: Text,
     /// What an attempt (from 1) does, everything substituted.
     pub work: Box<dyn Fn(u32) -> Work + Send + Sync>,
+}
+
+impl Instance {
+    /// What it is, as an instance of `task`, whatever its place.
+    pub fn key(&self, task: &str) -> Key {
+        Key::of(task, self.item.as_ref(), &(self.work)(1))
+    }
 }

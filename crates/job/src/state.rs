@@ -39,6 +39,7 @@ pub struct RunState {
     cost: Cost,
     signal: Option<i32>,
     broken: Option<String>,
+    halted: Option<String>,
 }
 
 /// A task's instances.
@@ -108,15 +109,30 @@ impl RunState {
     pub fn apply(&mut self, event: &Event) {
         self.latest = Some(event.at);
         match &event.kind {
-            Kind::RunStarted { run, job, .. } => {
+            Kind::RunStarted {
+                run, job, resumed, ..
+            } => {
+                if *resumed {
+                    *self = RunState {
+                        latest: self.latest,
+                        ..RunState::new()
+                    };
+                }
                 self.run.clone_from(run);
                 self.job.clone_from(job);
                 self.began = Some(event.at);
             }
             Kind::Planned { task, total } => self.plan(task, *total),
-            Kind::Started { who, attempt, pid } => {
+            Kind::Kept { task, count } => {
+                self.see(task, *count);
+                self.counts.kept += count;
+                self.counts.succeeded += count;
+            }
+            Kind::Started {
+                who, attempt, pid, ..
+            } => {
                 if *attempt == 1 {
-                    self.see(&who.task);
+                    self.see(&who.task, 1);
                 }
                 let running = Running {
                     who: who.clone(),
@@ -132,7 +148,7 @@ impl RunState {
             Kind::Finished { who, attempt, end } => self.finish(who, *attempt, end),
             Kind::Retried { .. } => self.counts.retried += 1,
             Kind::Blocked { who, by } => {
-                self.see(&who.task);
+                self.see(&who.task, 1);
                 self.counts.blocked += 1;
                 // The latest culprit first: blocked instances are told culprit by culprit.
                 if let Some(at) = self.blocked_by.iter().rposition(|(culprit, _)| culprit == by) {
@@ -142,9 +158,10 @@ impl RunState {
                 }
             }
             Kind::Signal { signal, .. } => self.signal = self.signal.or(Some(*signal)),
-            Kind::RunFinished { broken, .. } => {
+            Kind::RunFinished { broken, halted, .. } => {
                 self.over = true;
                 self.broken.clone_from(broken);
+                self.halted.clone_from(halted);
             }
         }
     }
@@ -162,21 +179,26 @@ impl RunState {
         self.counts.planned = self.counts.planned - before + tally.planned();
     }
 
-    fn see(&mut self, task: &str) {
+    fn see(&mut self, task: &str, count: u64) {
         if !self.tasks.contains_key(task) {
             self.plan(task, None);
         }
         if let Some(tally) = self.tasks.get_mut(task) {
             let before = tally.planned();
-            tally.seen += 1;
+            tally.seen += count;
             self.counts.planned = self.counts.planned - before + tally.planned();
         }
     }
 
     fn finish(&mut self, who: &Who, attempt: u32, end: &Ended) {
-        if let Some(place) = self.places.remove(&who.id) {
-            self.running.remove(&place);
-            self.counts.running = self.running.len() as u64;
+        match self.places.remove(&who.id) {
+            Some(place) => {
+                self.running.remove(&place);
+                self.counts.running = self.running.len() as u64;
+            }
+            // It was never started.
+            None if end.outcome == Outcome::UpToDate => self.see(&who.task, 1),
+            None => {}
         }
         self.cost.wall += end.wall;
         self.cost.user += end.user;
@@ -186,6 +208,7 @@ impl RunState {
         match end.outcome {
             Outcome::Success | Outcome::UpToDate => {
                 self.counts.succeeded += 1;
+                self.counts.up_to_date += u64::from(end.outcome == Outcome::UpToDate);
                 self.flaky += u64::from(attempt > 1);
             }
             Outcome::Killed => self.counts.killed += 1,
@@ -280,6 +303,11 @@ impl RunState {
     /// The signal that the run was asked to stop with.
     pub fn signal(&self) -> Option<i32> {
         self.signal
+    }
+
+    /// The policy that ended the run early.
+    pub fn halted(&self) -> Option<&str> {
+        self.halted.as_deref()
     }
 
     /// Why the run ended early, if the pool broke.

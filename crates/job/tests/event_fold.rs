@@ -13,6 +13,7 @@ fn who(task: &str, index: u64) -> Who {
         index,
         label: format!("{task}({index})").into(),
         item: None,
+        key: None,
     }
 }
 
@@ -31,6 +32,8 @@ fn ended(outcome: Outcome, retry: bool) -> Box<Ended> {
         stdout: 0,
         stderr: 0,
         tail: Text::default(),
+        output_at: None,
+        content: None,
     })
 }
 
@@ -53,6 +56,7 @@ impl Fold {
             who: who.clone(),
             attempt,
             pid: Some(1),
+            worker: None,
         });
         self.tell(Kind::Finished {
             who: who.clone(),
@@ -106,6 +110,7 @@ fn counts_follow_from_events_alone() {
                             who,
                             attempt: 1,
                             pid: None,
+                            worker: None,
                         });
                         expected.running += 1;
                     }
@@ -164,6 +169,7 @@ fn what_runs_is_listed_longest_first() {
             who: who("t", index),
             attempt: 1,
             pid: Some(100 + index as u32),
+            worker: None,
         });
     }
     fold.tell(Kind::Finished {
@@ -198,6 +204,8 @@ fn cost_and_time_add_up() {
         dir: "/".into(),
         jobs: 1,
         pid: 1,
+        version: "1".into(),
+        resumed: false,
     };
     fold.tell(run);
     fold.attempt(who("t", 0), 1, Outcome::Failed, true);
@@ -215,6 +223,7 @@ fn cost_and_time_add_up() {
         counts,
         signal: Some(15),
         broken: None,
+        halted: None,
     });
     let state = &fold.0;
     assert_eq!(
@@ -226,4 +235,56 @@ fn cost_and_time_add_up() {
         (state.run(), state.job(), state.signal(), state.is_over()),
         ("r", "j", Some(15), true)
     );
+}
+
+#[test]
+fn a_resumed_run_counts_anew_and_counts_what_it_keeps() {
+    let started = |resumed| Kind::RunStarted {
+        run: "r".into(),
+        job: "j".into(),
+        dir: "/".into(),
+        jobs: 1,
+        pid: 1,
+        version: "1".into(),
+        resumed,
+    };
+    let planned = || Kind::Planned {
+        task: "t".into(),
+        total: Some(5),
+    };
+    let mut fold = Fold::new();
+    fold.tell(started(false));
+    fold.tell(planned());
+    fold.attempt(who("t", 0), 1, Outcome::Success, false);
+    fold.attempt(who("t", 1), 1, Outcome::Success, false);
+    fold.attempt(who("t", 2), 1, Outcome::Failed, false);
+    fold.tell(Kind::Started {
+        who: who("t", 3),
+        attempt: 1,
+        pid: None,
+        worker: None,
+    });
+    // Killed here.
+    fold.tell(started(true));
+    assert_eq!(fold.0.running().count(), 0);
+    fold.tell(planned());
+    fold.tell(Kind::Kept {
+        task: "t".into(),
+        count: 2,
+    });
+    fold.attempt(who("t", 2), 1, Outcome::Success, false);
+    fold.tell(Kind::Finished {
+        who: who("t", 3),
+        attempt: 1,
+        end: ended(Outcome::UpToDate, false),
+    });
+    let expected = Counts {
+        planned: 5,
+        succeeded: 4,
+        kept: 2,
+        up_to_date: 1,
+        ..Counts::default()
+    };
+    assert_eq!(fold.0.counts(), expected);
+    assert!(fold.0.failures().is_empty());
 }

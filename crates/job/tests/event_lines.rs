@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pexec_job::event::{Counts, Ended, Event, Kind, Outcome, ParseError, Who};
+use pexec_job::key::Key;
 use pexec_job::text::Text;
 
 fn at(seq: u64, kind: Kind) -> Event {
@@ -17,6 +18,7 @@ fn who() -> Who {
         index: 0,
         label: "sum(a b)".into(),
         item: Some("a b".into()),
+        key: Key::from_hex("00112233445566778899aabbccddeeff"),
     }
 }
 
@@ -35,6 +37,8 @@ fn ended(outcome: Outcome) -> Ended {
         stdout: 75,
         stderr: 0,
         tail: Text::default(),
+        output_at: None,
+        content: None,
     }
 }
 
@@ -62,6 +66,7 @@ fn all() -> Vec<Event> {
         index: 7,
         label: Text(b"odd(\xff)".to_vec()),
         item: Some(Text(b"\xff".to_vec())),
+        key: None,
     };
     let counts = Counts {
         planned: 9,
@@ -72,6 +77,8 @@ fn all() -> Vec<Event> {
         blocked: 2,
         retried: 1,
         leaky: 1,
+        up_to_date: 1,
+        kept: 1,
     };
     let kinds = [
         Kind::RunStarted {
@@ -80,6 +87,8 @@ fn all() -> Vec<Event> {
             dir: "/srv/data".into(),
             jobs: 2,
             pid: 4711,
+            version: "0.1.0".into(),
+            resumed: false,
         },
         Kind::Planned {
             task: "sum".into(),
@@ -93,6 +102,7 @@ fn all() -> Vec<Event> {
             who: who(),
             attempt: 1,
             pid: Some(4712),
+            worker: Some(1),
         },
         Kind::Finished {
             who: who(),
@@ -107,16 +117,22 @@ fn all() -> Vec<Event> {
             who: who(),
             attempt: 2,
             pid: None,
+            worker: None,
         },
         Kind::Finished {
             who: who(),
             attempt: 2,
-            end: Box::new(ended(Outcome::Success)),
+            end: Box::new(Ended {
+                output_at: Some(81),
+                content: Some("c0ffee".into()),
+                ..ended(Outcome::Success)
+            }),
         },
         Kind::Started {
             who: odd.clone(),
             attempt: 1,
             pid: Some(4713),
+            worker: Some(0),
         },
         Kind::Signal {
             signal: 2,
@@ -143,6 +159,30 @@ fn all() -> Vec<Event> {
             counts,
             signal: Some(2),
             broken: Some("no processes left".into()),
+            halted: None,
+        },
+        Kind::RunStarted {
+            run: "r1".into(),
+            job: "checksums".into(),
+            dir: "/srv/data".into(),
+            jobs: 2,
+            pid: 4720,
+            version: "0.1.0".into(),
+            resumed: true,
+        },
+        Kind::Kept {
+            task: "sum".into(),
+            count: 3,
+        },
+        Kind::RunFinished {
+            counts: Counts {
+                up_to_date: 0,
+                kept: 0,
+                ..counts
+            },
+            signal: None,
+            broken: None,
+            halted: Some("soon,fail=1".into()),
         },
     ];
     (0..).zip(kinds).map(|(seq, kind)| at(seq, kind)).collect()

@@ -14,6 +14,7 @@ fn who(index: u64) -> Who {
         index,
         label: format!("t({index})").into(),
         item: None,
+        key: None,
     }
 }
 
@@ -32,6 +33,8 @@ fn ended(outcome: Outcome, why: &str, tail: &str) -> Box<Ended> {
         stdout: 0,
         stderr: 0,
         tail: tail.into(),
+        output_at: None,
+        content: None,
     })
 }
 
@@ -53,6 +56,8 @@ fn run(total: u64, ends: impl IntoIterator<Item = (u64, Box<Ended>)>) -> Vec<Kin
             dir: "/".into(),
             jobs: 1,
             pid: 1,
+            version: "1".into(),
+            resumed: false,
         },
         Kind::Planned {
             task: "t".into(),
@@ -64,6 +69,7 @@ fn run(total: u64, ends: impl IntoIterator<Item = (u64, Box<Ended>)>) -> Vec<Kin
             who: who(index),
             attempt: 1,
             pid: None,
+            worker: None,
         });
         kinds.push(Kind::Finished {
             who: who(index),

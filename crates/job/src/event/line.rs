@@ -27,12 +27,15 @@ pub(super) fn write(event: &Event) -> String {
             dir,
             jobs,
             pid,
+            version,
+            resumed,
         } => {
             line.kind("run_started")
                 .str("run", run)
                 .str("job", job)
                 .text("dir", dir);
-            line.num("jobs", *jobs).num("pid", *pid);
+            line.num("jobs", *jobs).num("pid", *pid).str("version", version);
+            line.flag("resumed", *resumed);
         }
         Kind::Planned { task, total } => {
             line.kind("planned").str("task", task);
@@ -41,11 +44,17 @@ pub(super) fn write(event: &Event) -> String {
                 None => line.raw("total", "null"),
             };
         }
-        Kind::Started { who, attempt, pid } => {
-            line.kind("started")
-                .who(who)
-                .num("attempt", *attempt)
-                .some("pid", *pid);
+        Kind::Kept { task, count } => {
+            line.kind("kept").str("task", task).num("count", *count);
+        }
+        Kind::Started {
+            who,
+            attempt,
+            pid,
+            worker,
+        } => {
+            line.kind("started").who(who).num("attempt", *attempt);
+            line.some("pid", *pid).some("worker", *worker);
         }
         Kind::Finished { who, attempt, end } => {
             line.kind("finished").who(who).num("attempt", *attempt).ended(end);
@@ -63,10 +72,13 @@ pub(super) fn write(event: &Event) -> String {
             counts,
             signal,
             broken,
+            halted,
         } => {
             line.kind("run_finished").counts(counts).some("signal", *signal);
-            if let Some(broken) = broken {
-                line.str("broken", broken);
+            for (key, why) in [("broken", broken), ("halted", halted)] {
+                if let Some(why) = why {
+                    line.str(key, why);
+                }
             }
         }
     }
@@ -133,8 +145,11 @@ impl Line {
             .str("task", &who.task)
             .num("index", who.index)
             .text("label", &who.label);
-        match &who.item {
-            Some(item) => self.text("item", item),
+        if let Some(item) = &who.item {
+            self.text("item", item);
+        }
+        match &who.key {
+            Some(key) => self.str("key", key.hex().as_str()),
             None => self,
         }
     }
@@ -153,10 +168,13 @@ impl Line {
         self.num("peak_rss", end.peak_rss)
             .num("stdout", end.stdout)
             .num("stderr", end.stderr);
-        if end.tail.as_bytes().is_empty() {
-            self
-        } else {
-            self.text("tail", &end.tail)
+        if !end.tail.as_bytes().is_empty() {
+            self.text("tail", &end.tail);
+        }
+        self.some("output_at", end.output_at);
+        match &end.content {
+            Some(content) => self.str("content", content),
+            None => self,
         }
     }
 
@@ -167,7 +185,10 @@ impl Line {
         self.num("killed", counts.killed)
             .num("blocked", counts.blocked)
             .num("not_run", counts.not_run());
-        self.num("retried", counts.retried).num("leaky", counts.leaky)
+        self.num("retried", counts.retried).num("leaky", counts.leaky);
+        let told = |n: u64| (n > 0).then_some(n);
+        self.some("up_to_date", told(counts.up_to_date))
+            .some("kept", told(counts.kept))
     }
 
     fn push_string(&mut self, s: &str) {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::line::{CRC_END, CRC_KEY};
 use super::{Counts, Ended, Event, Kind, Outcome, ParseError, VERSION, Who};
+use crate::key::Key;
 use crate::text::Text;
 
 pub(super) fn parse(line: &str) -> Result<Event, ParseError> {
@@ -74,6 +75,12 @@ impl Fields<'_> {
                 dir: self.text("dir")?,
                 jobs: self.num("jobs")?,
                 pid: self.num("pid")?,
+                version: self.optional_string("version")?.unwrap_or_default(),
+                resumed: self.flag("resumed")?,
+            },
+            "kept" => Kind::Kept {
+                task: self.owned("task")?,
+                count: self.num("count")?,
             },
             "planned" => Kind::Planned {
                 task: self.owned("task")?,
@@ -83,6 +90,7 @@ impl Fields<'_> {
                 who: self.who()?,
                 attempt: self.num("attempt")?,
                 pid: self.optional("pid")?,
+                worker: self.optional("worker")?,
             },
             "finished" => Kind::Finished {
                 who: self.who()?,
@@ -105,6 +113,7 @@ impl Fields<'_> {
                 counts: self.counts()?,
                 signal: self.optional("signal")?,
                 broken: self.optional_string("broken")?,
+                halted: self.optional_string("halted")?,
             },
             other => return Err(ParseError::Malformed(format!("there is no type `{other}`"))),
         })
@@ -117,6 +126,12 @@ impl Fields<'_> {
             index: self.num("index")?,
             label: self.text("label")?,
             item: self.optional_text("item")?,
+            key: match self.optional_string("key")? {
+                Some(hex) => {
+                    Some(Key::from_hex(&hex).ok_or_else(|| self.wrong("key", "32 hexadecimal digits"))?)
+                }
+                None => None,
+            },
         })
     }
 
@@ -137,6 +152,8 @@ impl Fields<'_> {
             stdout: self.num("stdout")?,
             stderr: self.num("stderr")?,
             tail: self.optional_text("tail")?.unwrap_or_default(),
+            output_at: self.optional("output_at")?,
+            content: self.optional_string("content")?,
         })
     }
 
@@ -150,6 +167,8 @@ impl Fields<'_> {
             blocked: self.num("blocked")?,
             retried: self.num("retried")?,
             leaky: self.num("leaky")?,
+            up_to_date: self.optional("up_to_date")?.unwrap_or(0),
+            kept: self.optional("kept")?.unwrap_or(0),
         })
     }
 

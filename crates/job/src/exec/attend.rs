@@ -37,7 +37,7 @@ pub(super) fn attend(started: Started, command: &Command, notes: &Notes, began: 
         targets,
         guard,
     } = started;
-    pexec::task::emit(&Note::Started { pid: pid as u32 }.encode());
+    pexec::task::emit(&Note::started(pid as u32).encode());
     let mut watch = Watch {
         pid,
         pidfd: pidfd.as_fd(),

@@ -18,7 +18,7 @@ use crate::call::Call;
 
 pub(super) fn call(call: &Call, notes: &Notes) -> Report {
     let pid = std::process::id();
-    pexec::task::emit(&Note::Started { pid }.encode());
+    pexec::task::emit(&Note::started(pid).encode());
     let mut report = Report {
         end: End::Returned,
         pid: Some(pid),

@@ -10,6 +10,8 @@ pub enum Note<'a> {
     Started {
         /// The process id, the process group's too.
         pid: u32,
+        /// Its worker's place in the pool, from 0.
+        worker: u32,
     },
     /// It wrote this: whole lines with their ends, or a piece of a line that is longer than
     /// [`PIECE`] (then without an end).
@@ -29,12 +31,22 @@ const STDOUT: u8 = 1;
 const STDERR: u8 = 2;
 
 impl<'a> Note<'a> {
+    /// The command runs under `pid`, in this worker.
+    pub(super) fn started(pid: u32) -> Note<'static> {
+        let worker = pexec::task::current().map_or(0, |task| task.slot);
+        Note::Started {
+            pid,
+            worker: u32::try_from(worker).unwrap_or(u32::MAX),
+        }
+    }
+
     /// The bytes to emit.
     pub fn encode(&self) -> Vec<u8> {
         match self {
-            Note::Started { pid } => {
+            Note::Started { pid, worker } => {
                 let mut out = vec![STARTED];
                 out.extend_from_slice(&pid.to_le_bytes());
+                out.extend_from_slice(&worker.to_le_bytes());
                 out
             }
             Note::Output { stream, bytes } => {
@@ -53,9 +65,13 @@ impl<'a> Note<'a> {
     pub fn decode(bytes: &'a [u8]) -> Option<Note<'a>> {
         let (tag, rest) = bytes.split_first()?;
         match *tag {
-            STARTED => Some(Note::Started {
-                pid: u32::from_le_bytes(rest.try_into().ok()?),
-            }),
+            STARTED => {
+                let (pid, worker) = rest.split_first_chunk::<4>()?;
+                Some(Note::Started {
+                    pid: u32::from_le_bytes(*pid),
+                    worker: u32::from_le_bytes(worker.try_into().ok()?),
+                })
+            }
             STDOUT => Some(Note::Output {
                 stream: Stream::Stdout,
                 bytes: rest,
@@ -76,7 +92,10 @@ mod tests {
     #[test]
     fn notes_come_back_as_they_went() {
         for note in [
-            Note::Started { pid: 4_000_000 },
+            Note::Started {
+                pid: 4_000_000,
+                worker: 7,
+            },
             Note::Output {
                 stream: Stream::Stdout,
                 bytes: b"a\nb\n",
@@ -92,7 +111,14 @@ mod tests {
 
     #[test]
     fn what_is_no_note_is_refused() {
-        for bytes in [&b""[..], b"\x00", b"\x00abc", b"\x00abcde", b"\x03"] {
+        for bytes in [
+            &b""[..],
+            b"\x00",
+            b"\x00abc",
+            b"\x00abcdefg",
+            b"\x00abcdefghi",
+            b"\x03",
+        ] {
             assert_eq!(Note::decode(bytes), None, "{bytes:?}");
         }
     }

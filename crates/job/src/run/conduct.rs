@@ -126,6 +126,8 @@ impl<'a, E: Executor> Conductor<'a, E> {
             dir,
             jobs,
             pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            resumed: false,
         });
         for source in &self.sources {
             self.teller.event(Kind::Planned {
@@ -143,6 +145,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
             counts,
             signal,
             broken,
+            halted: None,
         });
         let (state, refused) = self.teller.finish();
         match (refused, self.broken.take()) {
@@ -214,6 +217,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
                         self.tasks.begin(task);
                         return Some(Ready {
                             task,
+                            who: who(&self.sources[task].name, &instance),
                             instance,
                             attempt: 1,
                             announced: true,
@@ -257,6 +261,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
             index: source.pulled,
             label: Text::from(name),
             item: None,
+            key: None,
         };
         source.pulled += 1;
         self.tasks.begin(task);
@@ -265,6 +270,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
             who: who.clone(),
             attempt: 1,
             pid: None,
+            worker: None,
         });
         let label = who.label.clone();
         let end = Box::new(judge::source_failed(why));
@@ -289,7 +295,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
     fn submit(&mut self, mut ready: Ready) -> Result<(), Ready> {
         if !ready.announced {
             ready.announced = true;
-            let who = ready.who(&self.sources[ready.task].name);
+            let who = ready.who.clone();
             if !self.teller.event(Kind::Retried {
                 who,
                 attempt: ready.attempt,
@@ -335,13 +341,13 @@ impl<'a, E: Executor> Conductor<'a, E> {
             return;
         };
         match Note::decode(bytes) {
-            Some(Note::Started { pid }) => {
+            Some(Note::Started { pid, worker }) => {
                 flight.started = Some(Instant::now());
-                let who = flight.ready.who(&self.sources[flight.ready.task].name);
                 self.teller.event(Kind::Started {
-                    who,
+                    who: flight.ready.who.clone(),
                     attempt: flight.ready.attempt,
                     pid: Some(pid),
+                    worker: Some(worker.into()),
                 });
             }
             Some(Note::Output { stream, bytes }) => {
@@ -388,6 +394,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
                     index: 0,
                     label,
                     item: None,
+                    key: None,
                 };
                 source.feed = Feed::Ended;
                 self.teller.event(Kind::Planned {

@@ -15,6 +15,7 @@ use crate::text::Text;
 /// An instance between attempts.
 pub(super) struct Ready {
     pub(super) task: usize,
+    pub(super) who: Who,
     pub(super) instance: Instance,
     /// The attempt to come, from 1.
     pub(super) attempt: u32,
@@ -119,10 +120,6 @@ impl Within {
 }
 
 impl Ready {
-    pub(super) fn who(&self, task: &str) -> Who {
-        who(task, &self.instance)
-    }
-
     /// What the attempt is told beside its command.
     pub(super) fn notes(&self, run_id: &str, stream: bool, spill_dir: &Path, inline_limit: u64) -> Notes {
         use std::os::unix::ffi::OsStrExt;
@@ -150,5 +147,6 @@ pub(super) fn who(task: &str, instance: &Instance) -> Who {
         index: instance.index,
         label: instance.label.clone(),
         item: instance.item.clone(),
+        key: Some(instance.key(task)),
     }
 }

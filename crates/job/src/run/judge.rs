@@ -93,6 +93,8 @@ fn judge_report(report: &Report, work: &Work, stop: Option<i32>) -> Verdict {
         stdout: report.stdout.len(),
         stderr: report.stderr.len(),
         tail: Text::from(tail),
+        output_at: None,
+        content: None,
     };
     Verdict::Ended { ended, again }
 }
@@ -159,6 +161,8 @@ fn judge_error(error: &TaskError, work: &Work, stop: Option<i32>, left: Option<&
             (_, Some(autopsy)) => Text::from(autopsy.output_tail.as_str()),
             (_, None) => Text::default(),
         },
+        output_at: None,
+        content: None,
     };
     Verdict::Ended { ended, again }
 }
@@ -179,6 +183,8 @@ pub(super) fn source_failed(why: String) -> Ended {
         stdout: 0,
         stderr: 0,
         tail: Text::default(),
+        output_at: None,
+        content: None,
     }
 }
 

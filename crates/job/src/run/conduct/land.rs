@@ -34,7 +34,7 @@ impl<E: Executor> Conductor<'_, E> {
         let verdict = judge::judge(&result, &work, self.signal, left.as_ref());
         match verdict {
             Verdict::Ended { mut ended, again } => {
-                let who = ready.who(&self.sources[ready.task].name);
+                let who = ready.who.clone();
                 if ended.wall.is_zero() && work.is_call() {
                     // A panic comes without a time.
                     ended.wall = started.map_or(Duration::ZERO, |began| began.elapsed());
@@ -44,6 +44,7 @@ impl<E: Executor> Conductor<'_, E> {
                         who: who.clone(),
                         attempt: ready.attempt,
                         pid: None,
+                        worker: None,
                     });
                 }
                 let written = match (&result, &left) {
