@@ -1,5 +1,7 @@
 //! What can be typed: flags and arguments, checked as far as that needs no file.
 
+mod setup;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +10,8 @@ use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, 
 use pexec_job::plan::Output;
 
 use crate::speech;
+
+pub(crate) use setup::{Completions, Init, Man};
 
 /// Shown under the help of the command without a verb; each line works when pasted into a shell.
 fn examples(name: &str) -> String {
@@ -55,7 +59,11 @@ pub(crate) fn command() -> clap::Command {
         .name(name)
         .bin_name(name)
         .after_help(examples(name))
-        .mut_subcommand("each", |each| each.after_help(examples_of_each(name)));
+        .mut_subcommand("each", |each| each.after_help(examples_of_each(name)))
+        .mut_subcommand("completions", |it| {
+            it.after_help(setup::examples_of_completions(name))
+        })
+        .mut_subcommand("man", |it| it.after_help(setup::examples_of_man(name)));
     if !pexec::named::tasks().is_empty() {
         command = command
             .version(concat!("(pexec ", env!("CARGO_PKG_VERSION"), ")"))
@@ -75,6 +83,12 @@ pub(crate) enum Verb {
     Check(Check),
     /// List the functions of this program that job files can call
     Tasks(Tasks),
+    /// Write a commented job file to start from
+    Init(Init),
+    /// Print the completions for a shell
+    Completions(Completions),
+    /// Print a manual page, or write all of them
+    Man(Man),
 }
 
 /// `pexec run`.

@@ -26,6 +26,7 @@
 //!
 //! A command line, a terminal, colours and exit codes are nowhere else in the workspace.
 
+mod answer;
 mod cli;
 mod entry;
 mod events_file;

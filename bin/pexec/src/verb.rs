@@ -1,8 +1,11 @@
 //! One file per verb.
 
 pub(crate) mod check;
+pub(crate) mod completions;
 pub(crate) mod each;
 mod execute;
+pub(crate) mod init;
+pub(crate) mod man;
 pub(crate) mod run;
 pub(crate) mod tasks;
 

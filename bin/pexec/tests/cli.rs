@@ -2,6 +2,8 @@
 
 #[path = "cli/bad_input.rs"]
 mod bad_input;
+#[path = "cli/completions.rs"]
+mod completions;
 #[path = "cli/each.rs"]
 mod each;
 #[path = "cli/ends.rs"]
@@ -12,8 +14,12 @@ mod events;
 mod example;
 #[path = "cli/help.rs"]
 mod help;
+#[path = "cli/init.rs"]
+mod init;
 #[path = "cli/keys.rs"]
 mod keys;
+#[path = "cli/man.rs"]
+mod man;
 #[path = "cli/output.rs"]
 mod output;
 #[path = "cli/progress.rs"]

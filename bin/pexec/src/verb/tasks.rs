@@ -1,10 +1,9 @@
 //! `tasks`: the functions that job files can call.
 
-use std::io::{self, Write};
-
 use pexec::named::{self, NamedTask};
 use serde_json::{Value, json};
 
+use crate::answer;
 use crate::cli::{Tasks, TasksFormat};
 use crate::exit::Exit;
 use crate::speech::{complain, name};
@@ -26,14 +25,7 @@ pub(crate) fn tasks(args: &Tasks) -> Exit {
             name()
         ));
     }
-    match io::stdout().write_all(text.as_bytes()) {
-        Ok(()) => Exit::Success,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Signal(signal_hook::consts::SIGPIPE),
-        Err(error) => {
-            complain(&format!("cannot write standard output: {error}"));
-            Exit::Output
-        }
-    }
+    answer::print(text.as_bytes())
 }
 
 fn told(task: &NamedTask) -> String {
