@@ -30,11 +30,14 @@ pub struct Overrides {
     pub timeout: Option<Duration>,
     /// How many workers: `4`, `50%` or `cpus-1`.
     pub workers: Option<String>,
+    /// No command is run for the items of a `foreach`; how many instances such a task has stays open.
+    pub dry: bool,
     /// What `{run_id}` stands for.
     pub run_id: String,
 }
 
-/// Reads, checks and plans a job file. Its sources are opened; standard input is not read.
+/// Reads, checks and plans a job file. Its sources are opened, commands that list items are run; standard input is not
+/// read.
 ///
 /// # Errors
 ///

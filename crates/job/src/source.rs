@@ -7,6 +7,8 @@
 
 mod glob;
 mod lines;
+mod listing;
+mod objects;
 mod pattern;
 pub(crate) mod range;
 mod rows;
@@ -52,15 +54,19 @@ impl Trouble {
 /// The placeholders of a source, as far as they are known without looking at it.
 pub(crate) fn fields(origin: &Origin) -> Fields {
     match origin {
-        Origin::Glob(_) | Origin::Lines(_) | Origin::Stdin | Origin::Range(_) | Origin::Values(_) => {
-            Fields::Item
-        }
-        Origin::Csv(_) | Origin::Broken => Fields::Unknown,
+        Origin::Glob(_)
+        | Origin::Lines(_)
+        | Origin::Stdin
+        | Origin::Range(_)
+        | Origin::Values(_)
+        | Origin::Command(_) => Fields::Item,
+        Origin::Csv(_) | Origin::Jsonl(_) | Origin::Broken => Fields::Unknown,
     }
 }
 
-/// Opens a source; relative paths are relative to `dir`.
-pub(crate) fn open(origin: &Origin, dir: &Path) -> Result<Opened, Trouble> {
+/// Opens a source; relative paths are relative to `dir`. With `runs` false no command is run for its lines: how many
+/// there are stays open.
+pub(crate) fn open(origin: &Origin, dir: &Path, runs: bool) -> Result<Opened, Trouble> {
     let items = |total: u64, rows: Rows| Opened {
         fields: Fields::Item,
         total: Some(total),
@@ -94,6 +100,13 @@ pub(crate) fn open(origin: &Origin, dir: &Path) -> Result<Opened, Trouble> {
             rows: Box::new(Lines::new(io::stdin(), "standard input".to_owned())),
         }),
         Origin::Csv(path) => rows::open(&dir.join(path), path),
+        Origin::Jsonl(path) => objects::open(&dir.join(path), path),
+        Origin::Command(argv) if runs => listing::open(argv, dir),
+        Origin::Command(_) => Ok(Opened {
+            fields: Fields::Item,
+            total: None,
+            rows: Box::new(std::iter::empty()),
+        }),
         Origin::Broken => Ok(items(0, Box::new(std::iter::empty()))),
     }
 }

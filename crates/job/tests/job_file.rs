@@ -8,10 +8,14 @@ mod each;
 mod globs;
 #[path = "job_file/keys.rs"]
 mod keys;
+#[path = "job_file/listings.rs"]
+mod listings;
 #[path = "job_file/mutations.rs"]
 mod mutations;
 #[path = "job_file/needs.rs"]
 mod needs;
+#[path = "job_file/objects.rs"]
+mod objects;
 #[path = "job_file/problems.rs"]
 mod problems;
 #[path = "job_file/shells.rs"]

@@ -14,6 +14,7 @@ pub(crate) fn check(args: Check, terminal: Terminal) -> Exit {
     let overrides = Overrides {
         set: args.choose.set,
         only: args.choose.only,
+        dry: true,
         ..Overrides::default()
     };
     match planner::load(&args.job, &overrides) {
@@ -35,7 +36,7 @@ fn size(plan: &Plan) -> String {
         plural(known, "instance")
     );
     if streams > 0 {
-        text += " and those that standard input will give";
+        text += " and those that standard input or a command will list";
     }
     text
 }

@@ -64,7 +64,7 @@ pub(super) fn plan(
             total: Some(1),
             rows: once(),
         }),
-        (Some(foreach), true) => match source::open(&foreach.origin, context.dir) {
+        (Some(foreach), true) => match source::open(&foreach.origin, context.dir, !context.overrides.dry) {
             Ok(opened) => Some(opened),
             Err(trouble) => {
                 findings.add(Problem::at(foreach.span.clone(), trouble.what).help(trouble.help));

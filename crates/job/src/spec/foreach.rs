@@ -26,6 +26,10 @@ pub(crate) enum Origin {
     Stdin,
     /// The rows of a file.
     Csv(String),
+    /// The objects of a file, one a line.
+    Jsonl(String),
+    /// The lines that a command writes; never empty.
+    Command(Vec<Text>),
     /// Numbers.
     Range(Range),
     /// These.
@@ -40,7 +44,7 @@ pub(super) fn read(reader: &mut Reader<'_>, value: &Value<'_>) -> Foreach {
         span: value.span(),
     };
     let Some(table) = value.get_ref().as_table() else {
-        let help = "write it as `foreach = { values = [\"a\", \"b\"] }` or with glob, lines, csv or range";
+        let help = "write it as `foreach = { values = [\"a\", \"b\"] }` or with glob, lines, csv, jsonl, range or command";
         reader.wrong(value, "a table", help);
         return broken;
     };
@@ -64,7 +68,7 @@ pub(super) fn read(reader: &mut Reader<'_>, value: &Value<'_>) -> Foreach {
         (None, _) => {
             if table.is_empty() {
                 let title = "`foreach` has no source";
-                let help = "expected one of `glob`, `lines`, `csv`, `range` and `values`";
+                let help = "expected one of `glob`, `lines`, `csv`, `jsonl`, `range`, `values` and `command`";
                 reader.findings.add(Problem::at(value.span(), title).help(help));
             }
             return broken;
@@ -80,6 +84,8 @@ pub(super) fn read(reader: &mut Reader<'_>, value: &Value<'_>) -> Foreach {
             })
         }
         "csv" => path(reader, value, "a path").map(Origin::Csv),
+        "jsonl" => path(reader, value, "a path").map(Origin::Jsonl),
+        "command" => command(reader, value),
         "range" => range(reader, value),
         "values" => values(reader, value).map(|values| Origin::Values(values.into())),
         _ => None,
@@ -103,6 +109,18 @@ fn path(reader: &mut Reader<'_>, value: &Value<'_>, expected: &str) -> Option<St
         return None;
     }
     Some(path)
+}
+
+fn command(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Origin> {
+    reader.array(value, "an array of strings", "[\"program\", \"argument\"]")?;
+    let words = values(reader, value)?;
+    if words.first().is_none_or(|program| program.as_bytes().is_empty()) {
+        let title = "`command` names no program that could list the items";
+        let help = "write it as `[\"program\", \"argument\"]`";
+        reader.findings.add(Problem::at(value.span(), title).help(help));
+        return None;
+    }
+    Some(Origin::Command(words))
 }
 
 fn range(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Origin> {

@@ -58,8 +58,8 @@ impl Keys {
     };
     /// `foreach`.
     pub(crate) const FOREACH: Keys = Keys {
-        known: &["glob", "lines", "csv", "range", "values"],
-        later: &["jsonl", "command"],
+        known: &["glob", "lines", "csv", "jsonl", "range", "values", "command"],
+        later: &[],
     };
     /// `stdin`.
     pub(crate) const STDIN: Keys = Keys {

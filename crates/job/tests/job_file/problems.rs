@@ -124,11 +124,6 @@ fn later_keys_are_named_as_such_and_never_passed_over() {
     for (toml, name) in [
         ("[run]\nmemory = '1GiB'\n[tasks.a]\ncommand = ['x']", "memory"),
         ("[groups.net]\nlimit = 4\n[tasks.a]\ncommand = ['x']", "groups"),
-        ("[tasks.a]\ncommand = ['x']\nforeach = { jsonl = 'f' }", "jsonl"),
-        (
-            "[tasks.a]\ncommand = ['x']\nforeach = { command = ['ls'] }",
-            "command",
-        ),
     ] {
         let text = Job::new(toml).refused();
         assert_says(

@@ -95,6 +95,14 @@ fn a_wrong_csv_file_is_told_with_its_line() {
 }
 
 #[test]
+fn a_csv_file_may_begin_with_a_byte_order_mark_and_end_without_a_line_end() {
+    let job = job("csv = 'in'", "{a}|{b c}").file("in", b"\xef\xbb\xbfa,b c\r\n1,\"x\r\ny\"\r\n3,4");
+    assert_eq!(job.lines(), ["1|x\\r\\ny", "3|4"]);
+    let job = job.file("in", b"\xef\xbb\xbf\"a\",\"b c\"\n1,2\n");
+    assert_eq!(job.lines(), ["1|2"]);
+}
+
+#[test]
 fn a_column_that_is_not_there_is_told_with_the_nearest() {
     let text = job("csv = 'in'", "{nmae} {item.stem}")
         .file("in", "name,size\nx,1\n")
@@ -157,7 +165,7 @@ fn a_pipe_is_read_while_the_job_runs() {
 
 #[test]
 fn a_source_that_is_not_there_is_told_at_its_place() {
-    for source in ["lines = 'nowhere'", "csv = 'nowhere'"] {
+    for source in ["lines = 'nowhere'", "csv = 'nowhere'", "jsonl = 'nowhere'"] {
         assert_says(
             &job(source, "x").refused(),
             ["cannot read nowhere", "No such file", "job.toml:2:"],
