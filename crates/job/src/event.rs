@@ -4,6 +4,7 @@
 //! An event is a fact: it is told once, in order, and never changed. Nothing here does I/O.
 
 mod line;
+mod object;
 mod parse;
 
 use std::fmt;

@@ -8,6 +8,7 @@ pub mod key;
 pub mod plan;
 pub mod planner;
 pub mod problem;
+pub mod record;
 pub mod run;
 mod source;
 mod spec;

@@ -1,29 +1,32 @@
 //! Reads an event's line back. The version is looked at first (a newer one may check itself in another way), then
 //! the checksum, then the content.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value};
 
 use super::line::{CRC_END, CRC_KEY};
+use super::object::Object;
 use super::{Counts, Ended, Event, Kind, Outcome, ParseError, VERSION, Who};
 use crate::key::Key;
 use crate::text::Text;
 
 pub(super) fn parse(line: &str) -> Result<Event, ParseError> {
-    let object = serde_json::from_str::<Map<String, Value>>(line);
-    if let Ok(object) = &object
-        && let Some(v) = object.get("v").and_then(Value::as_u64)
+    let object = Object::parse(line);
+    let fields = object.as_ref().map(Fields);
+    if let Ok(fields) = &fields
+        && let Ok(v) = fields.num::<u64>("v")
         && v > VERSION
     {
         return Err(ParseError::Newer(v));
     }
     check(line)?;
-    let object = object.map_err(|e| ParseError::Damaged(format!("not a JSON object: {e}")))?;
-    Fields(&object).event()
+    fields
+        .map_err(|e| ParseError::Damaged(format!("not a JSON object: {e}")))?
+        .event()
 }
 
 fn check(line: &str) -> Result<(), ParseError> {
@@ -46,7 +49,7 @@ fn check(line: &str) -> Result<(), ParseError> {
     }
 }
 
-struct Fields<'a>(&'a Map<String, Value>);
+struct Fields<'a>(&'a Object<'a>);
 
 type Parsed<T> = Result<T, ParseError>;
 
@@ -68,7 +71,7 @@ impl Fields<'_> {
     }
 
     fn kind(&self) -> Parsed<Kind> {
-        Ok(match self.string("type")? {
+        Ok(match &*self.string("type")? {
             "run_started" => Kind::RunStarted {
                 run: self.owned("run")?,
                 job: self.owned("job")?,
@@ -138,7 +141,7 @@ impl Fields<'_> {
     fn ended(&self) -> Parsed<Ended> {
         let outcome = self.string("outcome")?;
         Ok(Ended {
-            outcome: Outcome::from_name(outcome)
+            outcome: Outcome::from_name(&outcome)
                 .ok_or_else(|| ParseError::Malformed(format!("there is no outcome `{outcome}`")))?,
             exit: self.optional("exit")?,
             signal: self.optional("signal")?,
@@ -172,7 +175,8 @@ impl Fields<'_> {
         })
     }
 
-    fn get(&self, key: &str) -> Parsed<&Value> {
+    /// The JSON of the key's value.
+    fn get(&self, key: &str) -> Parsed<&str> {
         self.0
             .get(key)
             .ok_or_else(|| ParseError::Malformed(format!("`{key}` is missing")))
@@ -184,25 +188,23 @@ impl Fields<'_> {
 
     /// A number in the range of `T`; floats and numbers in quotes are none.
     fn num<T: FromStr>(&self, key: &str) -> Parsed<T> {
-        let Value::Number(n) = self.get(key)? else {
-            return Err(self.wrong(key, "a number"));
-        };
-        n.to_string()
-            .parse()
+        let json = self.get(key)?;
+        json.parse()
             .map_err(|_| self.wrong(key, "a whole number in range"))
     }
 
     fn optional<T: FromStr>(&self, key: &str) -> Parsed<Option<T>> {
         match self.0.get(key) {
-            None | Some(Value::Null) => Ok(None),
+            None | Some("null") => Ok(None),
             Some(_) => self.num(key).map(Some),
         }
     }
 
     fn flag(&self, key: &str) -> Parsed<bool> {
         match self.0.get(key) {
-            None => Ok(false),
-            Some(value) => value.as_bool().ok_or_else(|| self.wrong(key, "true or false")),
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(self.wrong(key, "true or false")),
         }
     }
 
@@ -210,42 +212,50 @@ impl Fields<'_> {
         self.num(key).map(Duration::from_micros)
     }
 
-    fn string(&self, key: &str) -> Parsed<&str> {
-        self.get(key)?.as_str().ok_or_else(|| self.wrong(key, "a string"))
+    fn string(&self, key: &str) -> Parsed<Cow<'_, str>> {
+        string(self.get(key)?).ok_or_else(|| self.wrong(key, "a string"))
     }
 
     fn owned(&self, key: &str) -> Parsed<String> {
-        self.string(key).map(str::to_owned)
+        self.string(key).map(Cow::into_owned)
     }
 
     fn optional_string(&self, key: &str) -> Parsed<Option<String>> {
-        if self.0.contains_key(key) {
-            self.owned(key).map(Some)
-        } else {
-            Ok(None)
+        match self.0.get(key) {
+            None => Ok(None),
+            Some(_) => self.owned(key).map(Some),
         }
     }
 
     fn text(&self, key: &str) -> Parsed<Text> {
-        match self.get(key)? {
-            Value::String(s) => Ok(Text::from(s.as_str())),
-            Value::Object(o) => match o
-                .get("base64")
-                .and_then(Value::as_str)
-                .map(|s| STANDARD.decode(s))
-            {
-                Some(Ok(bytes)) => Ok(Text::from(bytes)),
-                _ => Err(self.wrong(key, "text: an object needs a valid `base64`")),
-            },
-            _ => Err(self.wrong(key, "text")),
+        let json = self.get(key)?;
+        if let Some(text) = string(json) {
+            return Ok(Text::from(text.into_owned()));
         }
+        let object = Object::parse(json).map_err(|_| self.wrong(key, "text"))?;
+        let bytes = object
+            .get("base64")
+            .and_then(string)
+            .and_then(|digits| STANDARD.decode(&*digits).ok());
+        bytes
+            .map(Text::from)
+            .ok_or_else(|| self.wrong(key, "text: an object needs a valid `base64`"))
     }
 
     fn optional_text(&self, key: &str) -> Parsed<Option<Text>> {
-        if self.0.contains_key(key) {
-            self.text(key).map(Some)
-        } else {
-            Ok(None)
+        match self.0.get(key) {
+            None => Ok(None),
+            Some(_) => self.text(key).map(Some),
         }
+    }
+}
+
+/// The string that this JSON is; most have nothing to unescape.
+fn string(json: &str) -> Option<Cow<'_, str>> {
+    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') {
+        serde_json::from_str(json).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(inner))
     }
 }

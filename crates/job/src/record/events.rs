@@ -1,0 +1,177 @@
+//! The events of a record, checked on the way: whole lines, their checksums, one after the other without a gap, of one
+//! run. What was cut off at the end is no error: whoever wrote it was killed in the middle of it, and nobody has acted
+//! on it. Anything else that is not as it was written is.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+
+use super::Error;
+use crate::event::{Event, Kind, ParseError};
+
+/// The longest line. None that pexec writes comes near it; a file that is no record must not fill the memory.
+const LONGEST: u64 = 64 << 20;
+/// How much is read at once.
+const BUFFER: usize = 64 * 1024;
+
+/// Reads events until the end or the first error.
+#[derive(Debug)]
+pub struct Events {
+    file: BufReader<File>,
+    path: PathBuf,
+    run: String,
+    line: u64,
+    seq: u64,
+    whole: u64,
+    buffer: Vec<u8>,
+    torn: Option<Torn>,
+    over: bool,
+}
+
+/// The end of a record that was cut off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Torn {
+    /// The number of the line that is not whole, from 1.
+    pub line: u64,
+    /// How many bytes there are of it.
+    pub bytes: u64,
+}
+
+impl Events {
+    pub(super) fn new(file: File, path: PathBuf, run: String) -> Events {
+        Events {
+            file: BufReader::with_capacity(BUFFER, file),
+            path,
+            run,
+            line: 0,
+            seq: 0,
+            whole: 0,
+            buffer: Vec::new(),
+            torn: None,
+            over: false,
+        }
+    }
+
+    /// What was cut off at the end; known once the iterator has ended.
+    pub fn torn(&self) -> Option<&Torn> {
+        self.torn.as_ref()
+    }
+
+    /// How many bytes the lines have that were read and are whole.
+    pub fn whole(&self) -> u64 {
+        self.whole
+    }
+
+    /// The number that the next event has.
+    pub fn next_seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// Reads the next line into the buffer, without its end; false: there is no whole one.
+    fn read_line(&mut self) -> Result<bool, Error> {
+        self.buffer.clear();
+        let read = (&mut self.file)
+            .take(LONGEST)
+            .read_until(b'\n', &mut self.buffer)
+            .map_err(|error| Error::Io {
+                path: self.path.clone(),
+                doing: "read",
+                error,
+            })?;
+        if read == 0 {
+            return Ok(false);
+        }
+        self.line += 1;
+        if self.buffer.pop_if(|last| *last == b'\n').is_some() {
+            return Ok(true);
+        }
+        if read as u64 == LONGEST {
+            return Err(self.damaged("it does not end".to_owned()));
+        }
+        self.cut(read as u64);
+        Ok(false)
+    }
+
+    fn cut(&mut self, bytes: u64) {
+        self.torn = Some(Torn {
+            line: self.line,
+            bytes,
+        });
+    }
+
+    fn at_end(&mut self) -> Result<bool, Error> {
+        let rest = self.file.fill_buf().map_err(|error| Error::Io {
+            path: self.path.clone(),
+            doing: "read",
+            error,
+        })?;
+        Ok(rest.is_empty())
+    }
+
+    fn damaged(&self, how: String) -> Error {
+        Error::Damaged {
+            path: self.path.clone(),
+            line: self.line,
+            how,
+        }
+    }
+
+    fn read(&mut self) -> Result<Option<Event>, Error> {
+        if !self.read_line()? {
+            return Ok(None);
+        }
+        let parsed = match std::str::from_utf8(&self.buffer) {
+            Ok(line) => Event::parse(line),
+            Err(_) => Err(ParseError::Damaged("it is not UTF-8".to_owned())),
+        };
+        let event = match parsed {
+            Ok(event) => event,
+            Err(ParseError::Newer(version)) => {
+                return Err(Error::Newer {
+                    path: self.path.clone(),
+                    line: self.line,
+                    version,
+                });
+            }
+            // The disk may have kept the end of the last line and not its beginning.
+            Err(ParseError::Damaged(_)) if self.at_end()? => {
+                self.cut(self.buffer.len() as u64 + 1);
+                return Ok(None);
+            }
+            Err(ParseError::Damaged(how) | ParseError::Malformed(how)) => return Err(self.damaged(how)),
+        };
+        self.check(&event)?;
+        self.seq += 1;
+        self.whole += self.buffer.len() as u64 + 1;
+        Ok(Some(event))
+    }
+
+    /// It is this run's, and the next one.
+    fn check(&self, event: &Event) -> Result<(), Error> {
+        if event.seq != self.seq {
+            let (found, due) = (event.seq, self.seq);
+            return Err(self.damaged(format!("it is event {found}, and {due} is due")));
+        }
+        match &event.kind {
+            Kind::RunStarted { run, .. } if *run != self.run => {
+                Err(self.damaged(format!("it is of another run, {run}")))
+            }
+            Kind::RunStarted { .. } => Ok(()),
+            _ if self.line == 1 => Err(self.damaged("a record begins with `run_started`".to_owned())),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Iterator for Events {
+    type Item = Result<Event, Error>;
+
+    fn next(&mut self) -> Option<Result<Event, Error>> {
+        if self.over {
+            return None;
+        }
+        let next = self.read().transpose();
+        self.over = !matches!(next, Some(Ok(_)));
+        next
+    }
+}
