@@ -15,9 +15,10 @@ use pexec_job::plan::Output;
 use pexec_job::run::{OutputChunk, OutputKind};
 
 use crate::speech;
+use crate::terminal::Terminal;
 use crate::writer::{Piece, Stream, Writer};
 use held::{Held, Holder};
-use lines::Lines;
+use lines::{Line, Lines};
 use order::Order;
 
 /// Sorts output into the writer.
@@ -25,6 +26,7 @@ pub(crate) struct Outputs {
     writer: Writer,
     mode: Mode,
     holder: Holder,
+    terminal: Terminal,
 }
 
 enum Mode {
@@ -36,17 +38,18 @@ enum Mode {
 
 impl Outputs {
     /// Output in this mode; what is large and has to wait does so in `dir`.
-    pub(crate) fn new(mode: Output, writer: Writer, dir: &Path) -> Outputs {
+    pub(crate) fn new(mode: Output, writer: Writer, dir: &Path, terminal: Terminal) -> Outputs {
         let mode = match mode {
             Output::Grouped => Mode::Grouped,
             Output::Ordered => Mode::Ordered(Order::default()),
-            Output::Line => Mode::Line(Lines::default()),
+            Output::Line => Mode::Line(Lines::new(terminal)),
             Output::None => Mode::None,
         };
         Outputs {
             writer,
             mode,
             holder: Holder::new(dir),
+            terminal,
         }
     }
 
@@ -62,7 +65,16 @@ impl Outputs {
                     ends,
                 },
             ) => {
-                let (stream, text) = lines.take(chunk.label, chunk.place, stream.into(), line, begins, ends);
+                let stream = stream.into();
+                let line = Line {
+                    label: chunk.label,
+                    task: chunk.task,
+                    place: chunk.place,
+                    text: line,
+                    begins,
+                    ends,
+                };
+                let text = lines.take(stream, &line);
                 self.writer.push(stream, Piece::Bytes(text))
             }
             (Mode::Grouped | Mode::Ordered(_), OutputKind::Whole { stdout, stderr, .. }) => {
@@ -103,7 +115,9 @@ impl Outputs {
             (Mode::None, Kind::Finished { who, end, .. }) if end.outcome != Outcome::Killed => {
                 let tail = end.tail.as_bytes();
                 let lines = tail.split_inclusive(|&b| b == b'\n');
-                let text: Vec<u8> = lines.flat_map(|line| lines::prefixed(&who.label, line)).collect();
+                let text: Vec<u8> = lines
+                    .flat_map(|line| lines::prefixed(who, line, self.terminal))
+                    .collect();
                 if text.is_empty() {
                     Ok(())
                 } else {
@@ -120,6 +134,11 @@ impl Outputs {
             Stream::Err,
             Piece::Bytes(format!("{}: {words}\n", speech::name()).into_bytes()),
         )
+    }
+
+    /// Shows this block at the bottom of the screen.
+    pub(crate) fn show(&self, block: Vec<String>) {
+        self.writer.show(block);
     }
 
     /// Writes what is still held back, because a run that was cut short leaves gaps in the order, and waits

@@ -2,17 +2,18 @@
 //! made of, then to the screen.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pexec_job::event::{Event, Kind};
+use pexec_job::expect::Expect;
 use pexec_job::run::{OutputChunk, Sink};
 use pexec_job::state::RunState;
 use signal_hook::consts::SIGPIPE;
 
 use crate::events_file::EventsFile;
 use crate::output::Outputs;
-use crate::progress::{Counts, Progress, Running};
-use crate::wording;
+use crate::progress::{Counts, Facts, Progress, Running, Show};
+use crate::{terminal, wording};
 
 /// The command's end of a run.
 pub(crate) struct Console {
@@ -20,6 +21,7 @@ pub(crate) struct Console {
     state: RunState,
     outputs: Outputs,
     progress: Progress,
+    expect: Box<dyn Expect>,
     fault: Option<Fault>,
 }
 
@@ -34,38 +36,44 @@ pub(crate) enum Fault {
 
 impl Console {
     /// Nothing told yet.
-    pub(crate) fn new(events: Option<EventsFile>, outputs: Outputs, progress: Progress) -> Console {
+    pub(crate) fn new(
+        events: Option<EventsFile>,
+        outputs: Outputs,
+        progress: Progress,
+        expect: Box<dyn Expect>,
+    ) -> Console {
         Console {
             events,
             state: RunState::new(),
             outputs,
             progress,
+            expect,
             fault: None,
         }
     }
 
     /// Takes progress off the screen, writes what tasks wrote to the last byte, and gives what the run came to.
-    pub(crate) fn finish(mut self) -> (RunState, Option<Fault>) {
-        self.progress.finish();
+    pub(crate) fn finish(self) -> (RunState, Option<Fault>) {
         let written = self.outputs.finish().err().map(Fault::Output);
         (self.state, self.fault.or(written))
     }
 
-    fn show(&mut self) {
-        let counts = Counts {
-            instances: self.state.counts(),
-            complete: self.state.planned_complete(),
+    fn show(&mut self) -> io::Result<()> {
+        let facts = Now {
+            state: &self.state,
+            expect: self.expect.as_ref(),
         };
-        self.progress.tick(&counts, &mut |most| {
-            let now = jiff::Timestamp::now();
-            let shown = self.state.running().take(most);
-            shown
-                .map(|r| Running {
-                    label: wording::label(&r.who.label),
-                    since: Duration::try_from(now.duration_since(r.since)).unwrap_or_default(),
-                })
-                .collect()
-        });
+        match self.progress.tick(Instant::now(), &facts, terminal::size) {
+            None => Ok(()),
+            Some(Show::Block(lines)) => {
+                self.outputs.show(lines);
+                Ok(())
+            }
+            Some(Show::Line(line)) => {
+                let said = self.outputs.say(&line);
+                self.note(said, Fault::Output)
+            }
+        }
     }
 
     /// Keeps the first fault for the end, and gives the run one like it.
@@ -97,8 +105,7 @@ impl Sink for Console {
             ));
             self.note(said, Fault::Output)?;
         }
-        self.show();
-        Ok(())
+        self.show()
     }
 
     fn output(&mut self, chunk: OutputChunk<'_>) -> io::Result<()> {
@@ -107,6 +114,37 @@ impl Sink for Console {
     }
 
     fn idle(&mut self) {
-        self.show();
+        // What could not be written is noted, and told by the next event or output.
+        let _ = self.show();
+    }
+}
+
+/// The state of things, for progress.
+struct Now<'a> {
+    state: &'a RunState,
+    expect: &'a dyn Expect,
+}
+
+impl Facts for Now<'_> {
+    fn counts(&self) -> Counts {
+        Counts {
+            instances: self.state.counts(),
+            complete: self.state.planned_complete(),
+        }
+    }
+
+    fn running(&self, most: usize) -> Vec<Running> {
+        let now = jiff::Timestamp::now();
+        let shown = self.state.running().take(most);
+        shown
+            .map(|r| Running {
+                label: wording::label(&r.who.label),
+                since: Duration::try_from(now.duration_since(r.since)).unwrap_or_default(),
+            })
+            .collect()
+    }
+
+    fn left(&self) -> Option<(Duration, Duration)> {
+        self.expect.left(self.state)
     }
 }

@@ -1,6 +1,9 @@
-//! What standard output and standard error are, and whether to colour: asked once, at the start.
+//! What standard output and standard error are, and whether to colour: asked once, at the start. How large the terminal
+//! is and whose, asked each time: both change.
 
 use std::io::IsTerminal;
+
+use rustix::termios::{tcgetpgrp, tcgetwinsize};
 
 /// Facts about where text goes.
 #[derive(Clone, Copy, Debug)]
@@ -11,6 +14,31 @@ pub(crate) struct Terminal {
     pub(crate) stderr: bool,
     /// Standard error gets colours.
     pub(crate) colour: bool,
+    /// Standard output gets colours, where the colours are pexec's.
+    pub(crate) colour_out: bool,
+}
+
+/// How large a terminal is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// Its width.
+    pub(crate) columns: usize,
+    /// Its height.
+    pub(crate) rows: usize,
+}
+
+/// The size of the terminal that standard error is. One that does not know its own is an ordinary one.
+pub(crate) fn size() -> Size {
+    let (columns, rows) = tcgetwinsize(std::io::stderr()).map_or((0, 0), |size| (size.ws_col, size.ws_row));
+    Size {
+        columns: if columns == 0 { 80 } else { columns.into() },
+        rows: if rows == 0 { 24 } else { rows.into() },
+    }
+}
+
+/// This program is in the foreground of that terminal, or does not belong to it at all.
+pub(crate) fn is_ours() -> bool {
+    tcgetpgrp(std::io::stderr()).map_or(true, |group| group == rustix::process::getpgrp())
 }
 
 impl Terminal {
@@ -18,10 +46,13 @@ impl Terminal {
     pub(crate) fn detect() -> Terminal {
         let env = |name: &str| std::env::var_os(name).map(|v| v.to_string_lossy().into_owned());
         let stderr = std::io::stderr().is_terminal() && env("TERM").is_some_and(|t| t != "dumb");
+        let stdout = std::io::stdout().is_terminal();
+        let capable = env("TERM").is_some_and(|t| t != "dumb");
         Terminal {
-            stdout: std::io::stdout().is_terminal(),
+            stdout,
             stderr,
             colour: colour(stderr, &env),
+            colour_out: colour(stdout && capable, &env),
         }
     }
 }

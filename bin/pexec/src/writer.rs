@@ -1,10 +1,12 @@
 //! Writes what tasks printed, on a thread of its own: a reader that does not read must not keep the run from
 //! noticing Ctrl-C.
 //!
-//! Owned here: standard output and the tasks' share of standard error. Pieces are written in the order in which
-//! they were handed over, to either. At most [`BACKLOG`] bytes wait, then handing over waits, unless the run
-//! has been asked to stop: then what still ends may pile up, and is bounded by what was running.
+//! Owned here: standard output, the tasks' share of standard error, and the block at the bottom of the screen. Pieces are
+//! written in the order in which they were handed over, to either. At most [`BACKLOG`] bytes wait, then handing over
+//! waits, unless the run has been asked to stop: then what still ends may pile up, and is bounded by what was running.
+//! Of the block only the latest state waits, so it costs the run nothing, however slow the terminal.
 
+mod screen;
 mod streams;
 
 use std::collections::VecDeque;
@@ -14,7 +16,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::progress::Pause;
 use crate::signals::Interrupt;
 use crate::terminal::Terminal;
 use streams::Streams;
@@ -78,6 +79,12 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     pieces: VecDeque<(Stream, Piece)>,
+    /// The block that is to be shown next.
+    block: Option<Vec<String>>,
+    /// The terminal has moved the cursor by itself.
+    moved_down: bool,
+    /// Nothing is to be on the screen, and whether that is so by now.
+    hidden: Option<bool>,
     /// Handed over and not yet written.
     bytes: u64,
     /// Nothing more will be handed over.
@@ -96,10 +103,10 @@ impl Shared {
 
 impl Writer {
     /// Starts the thread.
-    pub(crate) fn start(interrupt: Interrupt, pause: Pause, terminal: Terminal) -> io::Result<Writer> {
+    pub(crate) fn start(interrupt: Interrupt, has_bar: bool, terminal: Terminal) -> io::Result<Writer> {
         let linger = match terminal {
             // Taking the bar off the screen and putting it back is what costs.
-            _ if pause.has_bar() => Duration::from_millis(50),
+            _ if has_bar => Duration::from_millis(50),
             Terminal { stdout: true, .. } | Terminal { stderr: true, .. } => Duration::ZERO,
             _ => Duration::from_millis(5),
         };
@@ -107,7 +114,10 @@ impl Writer {
             queue: Mutex::default(),
             changed: Condvar::new(),
         });
-        let sink = Streams::new(interrupt.clone(), pause, terminal)?;
+        if has_bar {
+            screen::clear_before_panics();
+        }
+        let sink = Streams::new(interrupt.clone(), terminal)?;
         let thread = thread::Builder::new().name("output".to_owned()).spawn({
             let shared = Arc::clone(&shared);
             move || write_all(&shared, sink, linger)
@@ -149,6 +159,13 @@ impl Writer {
         Ok(())
     }
 
+    /// Shows this block at the bottom of the screen, instead of the one that is there.
+    pub(crate) fn show(&self, block: Vec<String>) {
+        let mut queue = self.shared.lock();
+        queue.block = Some(block);
+        self.shared.changed.notify_all();
+    }
+
     /// Waits until everything is written; not if the run was asked twice to stop.
     ///
     /// # Errors
@@ -170,34 +187,65 @@ impl Writer {
     }
 }
 
+/// What the writer's thread is to do next.
+struct Work {
+    pieces: VecDeque<(Stream, Piece)>,
+    block: Option<Vec<String>>,
+    moved_down: bool,
+    hide: bool,
+}
+
 fn write_all(shared: &Shared, mut sink: Streams, linger: Duration) {
-    while let Some(batch) = next_batch(shared, linger) {
-        let written: u64 = batch.iter().map(|(_, piece)| piece.size()).sum();
-        let result = sink.write(batch);
+    while let Some(work) = next_work(shared, linger) {
+        let written: u64 = work.pieces.iter().map(|(_, piece)| piece.size()).sum();
+        if work.moved_down {
+            sink.moved_down();
+        }
+        let result = if work.pieces.is_empty() {
+            Ok(())
+        } else {
+            sink.write(work.pieces)
+        };
+        if work.hide {
+            sink.hide();
+        } else if let Some(block) = work.block {
+            sink.show(block);
+        }
         let mut queue = shared.lock();
         queue.bytes -= written;
+        if work.hide
+            && let Some(hidden) = &mut queue.hidden
+        {
+            *hidden = true;
+        }
         if let Err(error) = result {
             queue.fault = Some(error);
         }
         drop(queue);
         shared.changed.notify_all();
     }
+    sink.hide();
     sink.end_line();
     shared.lock().done = true;
     shared.changed.notify_all();
 }
 
 /// Everything that waits, once there is enough of it or it has waited long enough; `None` at the end.
-fn next_batch(shared: &Shared, linger: Duration) -> Option<VecDeque<(Stream, Piece)>> {
+fn next_work(shared: &Shared, linger: Duration) -> Option<Work> {
     let mut queue = shared.lock();
-    while queue.pieces.is_empty() {
+    loop {
+        let hide = queue.hidden == Some(false);
+        let show = queue.hidden.is_none() && queue.block.is_some();
+        if !queue.pieces.is_empty() || hide || show {
+            break;
+        }
         if queue.closed {
             return None;
         }
         queue = shared.changed.wait(queue).unwrap_or_else(|e| e.into_inner());
     }
     let until = Instant::now() + linger;
-    while !queue.closed && queue.bytes < CHUNK {
+    while !queue.pieces.is_empty() && !queue.closed && queue.hidden.is_none() && queue.bytes < CHUNK {
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
             break;
@@ -208,5 +256,15 @@ fn next_batch(shared: &Shared, linger: Duration) -> Option<VecDeque<(Stream, Pie
             .unwrap_or_else(|e| e.into_inner())
             .0;
     }
-    Some(std::mem::take(&mut queue.pieces))
+    let hide = queue.hidden == Some(false);
+    Some(Work {
+        pieces: std::mem::take(&mut queue.pieces),
+        block: if queue.hidden.is_none() {
+            queue.block.take()
+        } else {
+            None
+        },
+        moved_down: std::mem::take(&mut queue.moved_down),
+        hide,
+    })
 }

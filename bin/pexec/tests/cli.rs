@@ -28,5 +28,7 @@ mod progress;
 mod signals;
 #[path = "cli/support.rs"]
 mod support;
+#[path = "cli/terminal.rs"]
+mod terminal;
 #[path = "cli/volume.rs"]
 mod volume;

@@ -4,6 +4,7 @@ pub mod call;
 pub mod command;
 pub mod event;
 pub mod exec;
+pub mod expect;
 pub mod key;
 pub mod plan;
 pub mod planner;

@@ -1,10 +1,8 @@
 //! Progress as a line at intervals, for logs: soon at first, then less and less often, and none for a short run.
 
-use std::io::Write;
 use std::time::{Duration, Instant};
 
-use super::{Counts, rate::Rate, status};
-use crate::speech;
+use super::{Counts, Facts, rate::Rate, status};
 
 /// When the first line comes, and how far apart lines are in the end.
 const FIRST: Duration = Duration::from_secs(1);
@@ -27,24 +25,25 @@ impl Plain {
         }
     }
 
-    /// Prints a line if it is time for one.
-    pub(super) fn tick(&mut self, now: Instant, counts: &Counts) {
-        let per_second = self.rate.update(now, counts.instances.done());
-        if self.pace.due(now) {
-            let _ = writeln!(
-                std::io::stderr(),
-                "{}: {}",
-                speech::name(),
-                line(counts, per_second)
-            );
+    /// A line, if it is time for one.
+    pub(super) fn tick(&mut self, now: Instant, facts: &dyn Facts) -> Option<String> {
+        if !self.rate.is_due(now) && !self.pace.is_due(now) {
+            return None;
         }
+        let counts = facts.counts();
+        let per_second = self
+            .rate
+            .update(now, counts.instances.done() - counts.instances.kept);
+        self.pace
+            .due(now)
+            .then(|| line(&counts, per_second, facts.left()))
     }
 }
 
-fn line(counts: &Counts, per_second: Option<f64>) -> String {
+fn line(counts: &Counts, per_second: Option<f64>, left: Option<(Duration, Duration)>) -> String {
     format!(
         "{}, {} running",
-        status(counts, per_second),
+        status(counts, per_second, left),
         crate::wording::count(counts.instances.running)
     )
 }
@@ -56,8 +55,12 @@ struct Pace {
 }
 
 impl Pace {
+    fn is_due(&self, now: Instant) -> bool {
+        now >= self.next
+    }
+
     fn due(&mut self, now: Instant) -> bool {
-        if now < self.next {
+        if !self.is_due(now) {
             return false;
         }
         self.interval = (self.interval * 2).min(SLOWEST);
@@ -95,7 +98,7 @@ mod tests {
             complete: true,
         };
         assert_eq!(
-            line(&counts, Some(512.0)),
+            line(&counts, Some(512.0), None),
             "1,203/5,000 done, 3 failed, 512/s, 7s left, 8 running"
         );
         let instances = event::Counts {
@@ -107,6 +110,6 @@ mod tests {
             instances,
             complete: false,
         };
-        assert_eq!(line(&stream, None), "1,202 done, 2 blocked, 8 running");
+        assert_eq!(line(&stream, None, None), "1,202 done, 2 blocked, 8 running");
     }
 }

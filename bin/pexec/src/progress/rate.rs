@@ -21,13 +21,15 @@ impl Rate {
         }
     }
 
+    /// A sample would be taken now.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        let last = self.samples.back();
+        last.is_none_or(|&(at, _)| now.saturating_duration_since(at) >= STEP)
+    }
+
     /// Notes the state of things and gives the rate per second, once there is something to tell it from.
     pub(super) fn update(&mut self, now: Instant, done: u64) -> Option<f64> {
-        if self
-            .samples
-            .back()
-            .is_none_or(|&(at, _)| now.saturating_duration_since(at) >= STEP)
-        {
+        if self.is_due(now) {
             self.samples.push_back((now, done));
         }
         while self.samples.len() > 2 && now.saturating_duration_since(self.samples[1].0) >= WINDOW {

@@ -1,7 +1,9 @@
 //! A plan is carried out: what `run` and `each` share, from the plan to the exit code.
 
 use std::io::Write;
+use std::time::Instant;
 
+use pexec_job::expect::NoHistory;
 use pexec_job::plan::{Output, Plan};
 use pexec_job::planner::Overrides;
 use pexec_job::run::{self, Options, Stop};
@@ -84,11 +86,11 @@ pub(super) fn execute(
         .or(plan.output)
         .unwrap_or(Output::Grouped);
     let jobs = pool::jobs(&plan);
-    let progress = Progress::start(flags.progress, terminal, logging);
+    let progress = Progress::new(flags.progress, terminal, logging, Instant::now());
     let started = Watch::start(interrupt.clone()).and_then(|watch| {
         Ok((
             watch,
-            Writer::start(interrupt.clone(), progress.pause(), terminal)?,
+            Writer::start(interrupt.clone(), progress.has_bar(), terminal)?,
         ))
     });
     let (_watch, writer) = match started {
@@ -98,7 +100,8 @@ pub(super) fn execute(
             return Exit::Pool;
         }
     };
-    let mut console = Console::new(events, Outputs::new(mode, writer, spill.path()), progress);
+    let outputs = Outputs::new(mode, writer, spill.path(), terminal);
+    let mut console = Console::new(events, outputs, progress, Box::new(NoHistory));
     let pool = match pool::build(&plan, jobs) {
         Ok(pool) => pool,
         Err(error) => {

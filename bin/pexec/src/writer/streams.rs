@@ -5,13 +5,12 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::thread;
-use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use signal_hook::consts::SIGPIPE;
 
+use super::screen::Screen;
 use super::{Piece, Stream};
-use crate::progress::Pause;
 use crate::signals::Interrupt;
 use crate::terminal::Terminal;
 
@@ -24,23 +23,26 @@ pub(super) struct Streams {
     /// Nobody reads it any more, or it failed: what follows is dropped.
     out_gone: bool,
     interrupt: Interrupt,
-    pause: Pause,
     terminal: Terminal,
+    screen: Screen,
+    /// The block that is shown, or was before something else was written.
+    block: Vec<String>,
     /// What was written last to standard error, or to a terminal, has no line's end.
     within_line: bool,
 }
 
 impl Streams {
     /// The command's own ones.
-    pub(super) fn new(interrupt: Interrupt, pause: Pause, terminal: Terminal) -> io::Result<Streams> {
+    pub(super) fn new(interrupt: Interrupt, terminal: Terminal) -> io::Result<Streams> {
         // Its own descriptor, past the line buffer of the standard library: what is written is out.
         let out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         Ok(Streams {
             out,
             out_gone: false,
             interrupt,
-            pause,
             terminal,
+            screen: Screen::default(),
+            block: Vec::new(),
             within_line: false,
         })
     }
@@ -50,15 +52,32 @@ impl Streams {
         if !self.terminal.stdout && batch.iter().all(|(stream, _)| *stream == Stream::Out) {
             return self.write_out(batch);
         }
-        let pause = self.pause.clone();
-        pause.during(|| {
-            let result = self.write_out(batch);
-            if pause.has_bar() {
-                // The bar comes back to the line that the cursor is on, and would wipe out what stands there.
-                self.end_line();
-            }
-            result
-        })
+        self.screen.clear();
+        let result = self.write_out(batch);
+        if !self.block.is_empty() {
+            // The block comes back to the line that the cursor is on, and would wipe out what stands there.
+            self.end_line();
+            self.screen.show(&self.block);
+        }
+        result
+    }
+
+    /// Shows this block from now on.
+    pub(super) fn show(&mut self, block: Vec<String>) {
+        self.block = block;
+        self.end_line();
+        self.screen.show(&self.block);
+    }
+
+    /// Shows no block until the next one.
+    pub(super) fn hide(&mut self) {
+        self.block.clear();
+        self.screen.clear();
+    }
+
+    /// The cursor is one line further down than it was left.
+    pub(super) fn moved_down(&mut self) {
+        self.screen.moved_down();
     }
 
     /// Makes sure that what pexec itself says next begins on a line of its own.
@@ -145,13 +164,16 @@ impl Streams {
 
 /// `write_all` that also copes with a descriptor that somebody else made non-blocking, as some callers do with
 /// the terminal or pipe that they share with their children.
-fn persist(to: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
+pub(super) fn persist(to: &mut (impl Write + AsFd), mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match to.write(bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(n) => bytes = &bytes[n..],
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => thread::sleep(Duration::from_millis(5)),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                // Whatever it says, the next write tells.
+                let _ = poll(&mut [PollFd::new(&*to, PollFlags::OUT)], None);
+            }
             Err(e) => return Err(e),
         }
     }
@@ -161,30 +183,20 @@ fn persist(to: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Takes at most three bytes a call, and every other call nothing.
-    struct Reluctant(Vec<u8>, bool);
-
-    impl Write for Reluctant {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.1 = !self.1;
-            if self.1 {
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-            let n = bytes.len().min(3);
-            self.0.extend_from_slice(&bytes[..n]);
-            Ok(n)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use std::os::unix::net::UnixStream;
 
     #[test]
     fn a_non_blocking_descriptor_loses_nothing() {
-        let mut to = Reluctant(Vec::new(), false);
-        persist(&mut to, b"twelve bytes").expect("only waits");
-        assert_eq!(to.0, b"twelve bytes");
+        let (mut to, mut from) = UnixStream::pair().expect("a pair");
+        to.set_nonblocking(true).expect("ours");
+        let bytes: Vec<u8> = (0..4_000_000u32).map(|n| n as u8).collect();
+        let reader = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            from.read_to_end(&mut all).expect("readable");
+            all
+        });
+        persist(&mut to, &bytes).expect("only waits");
+        drop(to);
+        assert!(reader.join().expect("read") == bytes);
     }
 }

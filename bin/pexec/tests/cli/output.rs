@@ -68,6 +68,31 @@ fn lines_are_prefixed_and_come_as_they_are_written() {
 }
 
 #[test]
+fn the_prefix_of_a_line_has_the_colour_of_its_task() {
+    let job = "[tasks.a]\nforeach = { values = ['x', 'y'] }\nshell = 'echo one; echo two >&2'";
+    let run = |env: &[(&str, &str)]| {
+        let mut test = Test::job(job).args(["--output", "line"]);
+        for (name, value) in env {
+            test = test.env(name, value);
+        }
+        test.run().code(0)
+    };
+    let coloured = run(&[("CLICOLOR_FORCE", "1")]);
+    let lines = coloured.sorted_lines();
+    let start = |line: &String| line.split('m').next().unwrap_or_default().to_owned();
+    assert_eq!(lines.len(), 2, "{coloured}");
+    assert!(
+        lines[0].starts_with("\x1b[") && lines[0].ends_with(":\x1b[0m one"),
+        "{lines:?}"
+    );
+    assert_eq!(start(&lines[0]), start(&lines[1]), "one task, one colour");
+    assert!(coloured.stderr.contains(":\x1b[0m two"), "{coloured}");
+    let plain = ["a(x): one", "a(y): one"];
+    drop(run(&[]).stdout_lines(plain));
+    drop(run(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]).stdout_lines(plain));
+}
+
+#[test]
 fn a_line_is_shown_while_its_instance_still_runs() {
     use std::io::{BufRead, BufReader};
     let mut started =

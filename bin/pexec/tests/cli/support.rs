@@ -98,10 +98,17 @@ impl Test {
         command
     }
 
+    /// Another program instead of the command, not started, with `pexec` in its path.
+    pub(crate) fn other(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        self.prepare(&mut command);
+        command
+    }
+
     /// This shell script instead of the command, with `pexec` in its path.
     pub(crate) fn shell(self, script: &str) -> Done {
-        let mut command = Command::new("sh");
-        self.prepare(command.args(["-c", script]));
+        let mut command = self.other("sh");
+        command.args(["-c", script]);
         self.finish(command)
     }
 
@@ -131,7 +138,8 @@ impl Test {
         self.started(command)
     }
 
-    fn started(self, mut command: Command) -> Started {
+    /// Starts this command, which was made by this test.
+    pub(crate) fn started(self, mut command: Command) -> Started {
         let mut child = command.spawn().expect("the command starts");
         let mut stdin = child.stdin.take();
         let feeder = self
