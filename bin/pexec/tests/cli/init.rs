@@ -37,7 +37,7 @@ fn the_starter_passes_its_check_and_runs_as_it_is() {
 #[test]
 fn what_the_starter_only_shows_works_too() {
     let done = Test::new().args(["init", "-"]).run().code(0).says([]);
-    let starter = String::from_utf8(done.stdout.clone()).expect("text");
+    let starter = String::from_utf8(done.stdout).expect("text");
     let everything = with_everything(&starter);
     assert!(
         everything
