@@ -11,7 +11,7 @@ use pexec_job::plan::Output;
 
 use crate::speech;
 
-pub(crate) use setup::{Completions, Init, Man};
+pub(crate) use setup::{Completions, Doctor, DoctorFormat, Init, Man};
 
 /// Shown under the help of the command without a verb; each line works when pasted into a shell.
 fn examples(name: &str) -> String {
@@ -83,6 +83,8 @@ pub(crate) enum Verb {
     Check(Check),
     /// List the functions of this program that job files can call
     Tasks(Tasks),
+    /// Try what this machine gives pexec: containment, limits, transports, room
+    Doctor(Doctor),
     /// Write a commented job file to start from
     Init(Init),
     /// Print the completions for a shell

@@ -42,6 +42,7 @@ fn dispatch(words: Vec<OsString>) -> Exit {
         Some(Verb::Each(args)) => verb::each::each(args, terminal, logging),
         Some(Verb::Check(args)) => verb::check::check(args, terminal),
         Some(Verb::Tasks(args)) => verb::tasks::tasks(&args),
+        Some(Verb::Doctor(args)) => verb::doctor::doctor(&args, terminal),
         Some(Verb::Init(args)) => verb::init::init(&args),
         Some(Verb::Completions(args)) => verb::completions::completions(&args),
         Some(Verb::Man(args)) => verb::man::man(&args),

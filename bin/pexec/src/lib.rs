@@ -28,6 +28,7 @@
 
 mod answer;
 mod cli;
+mod doctor;
 mod entry;
 mod events_file;
 mod exit;

@@ -4,6 +4,8 @@
 mod bad_input;
 #[path = "cli/completions.rs"]
 mod completions;
+#[path = "cli/doctor.rs"]
+mod doctor;
 #[path = "cli/each.rs"]
 mod each;
 #[path = "cli/ends.rs"]

@@ -1,9 +1,27 @@
-//! What can be typed to the verbs with which a user begins: a job file, completions, manual pages.
+//! What can be typed to the verbs with which a user begins: a look at the machine, a job file, completions, manual
+//! pages.
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use clap_complete::Shell;
+
+/// `pexec doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// How the findings are told
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = DoctorFormat::Text)]
+    pub(crate) format: DoctorFormat,
+}
+
+/// `--format` of `doctor`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DoctorFormat {
+    /// For people: a line for each
+    Text,
+    /// For programs
+    Json,
+}
 
 /// `pexec init`.
 #[derive(Debug, Args)]
