@@ -23,8 +23,8 @@ Examples:
   printf '[tasks.hi]\\nforeach = {{ range = \"0..3\" }}\\nshell = \"echo hi {{item}}\"\\n' > hi.toml && {name} run hi.toml
 
 Exit codes:
-  0 all succeeded   1 some failed   2 usage or job file   4 standard output not writable
-  5 events not writable   6 the pool broke   128+n interrupted by signal n"
+  0 all succeeded   1 some failed   2 usage or job file   3 halted by a policy
+  4 standard output not writable   5 events not writable   6 the pool broke   128+n interrupted by signal n"
     )
 }
 
@@ -173,6 +173,9 @@ pub(crate) struct RunFlags {
     /// How many run at once: 4, 50% or cpus-1 [default: the CPUs that this process may use]
     #[arg(short, long, value_name = "N")]
     pub(crate) jobs: Option<String>,
+    /// When to end early: never, or soon|now,fail|success|done=N or N%, as in soon,fail=1
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) halt: Option<String>,
     /// Extra attempts for every instance that fails
     #[arg(long, value_name = "N")]
     pub(crate) retries: Option<u32>,

@@ -11,6 +11,8 @@ pub(crate) enum Exit {
     Failed,
     /// Wrong usage or a wrong job file; nothing was started.
     Usage,
+    /// A policy ended the run because of what failed, or was done.
+    Halted,
     /// Standard output could not be written.
     Output,
     /// The events could not be written.
@@ -28,6 +30,7 @@ impl Exit {
             Exit::Success => 0,
             Exit::Failed => 1,
             Exit::Usage => 2,
+            Exit::Halted => 3,
             Exit::Output => 4,
             Exit::Record => 5,
             Exit::Pool => 6,
@@ -54,6 +57,7 @@ mod tests {
             (Exit::Success, 0),
             (Exit::Failed, 1),
             (Exit::Usage, 2),
+            (Exit::Halted, 3),
             (Exit::Output, 4),
             (Exit::Record, 5),
             (Exit::Pool, 6),

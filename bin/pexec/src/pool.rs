@@ -46,20 +46,10 @@ mod tests {
     use pexec_job::plan::TaskPlan;
 
     fn plan(workers: Option<usize>, totals: &[Option<u64>]) -> Plan {
-        let task = |total| TaskPlan {
-            name: "t".to_owned(),
-            needs: Vec::new(),
-            retries: 0,
-            calls: false,
-            total,
-            instances: Box::new(std::iter::empty()),
-        };
+        let task = |total| TaskPlan::new("t", total, Box::new(std::iter::empty()));
         Plan {
-            name: "p".to_owned(),
-            dir: "/".into(),
             workers,
-            output: None,
-            tasks: totals.iter().copied().map(task).collect(),
+            ..Plan::new("p", "/", totals.iter().copied().map(task).collect())
         }
     }
 

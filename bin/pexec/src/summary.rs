@@ -53,6 +53,9 @@ pub(crate) fn render(state: &RunState, tails: bool, colour: bool) -> String {
             paint.yellow(&format!("interrupted by {}", named(signal)))
         ));
     }
+    if let Some(policy) = state.halted() {
+        line(&format!("{me}: {}", paint.yellow(&format!("halted by {policy}"))));
+    }
     line(&format!("{me}: {}", totals(state, paint)));
     text
 }

@@ -14,6 +14,8 @@ mod ends;
 mod events;
 #[path = "cli/example.rs"]
 mod example;
+#[path = "cli/halt.rs"]
+mod halt;
 #[path = "cli/help.rs"]
 mod help;
 #[path = "cli/init.rs"]
@@ -26,6 +28,8 @@ mod man;
 mod output;
 #[path = "cli/progress.rs"]
 mod progress;
+#[path = "cli/retries.rs"]
+mod retries;
 #[path = "cli/signals.rs"]
 mod signals;
 #[path = "cli/support.rs"]

@@ -3,12 +3,18 @@
 //! A plan is complete and checked: whatever is wrong in a job file was said before there is one. Only a
 //! streamed source (`lines = "-"`) can still fail, while it is read.
 
+mod halt;
+mod retry;
+
 use std::fmt;
 use std::path::PathBuf;
 
 use crate::key::Key;
 use crate::text::Text;
 use crate::work::Work;
+
+pub use halt::{Enough, Halt, What, When};
+pub use retry::{Backoff, Cause, Retry};
 
 /// A checked job.
 pub struct Plan {
@@ -20,8 +26,24 @@ pub struct Plan {
     pub workers: Option<usize>,
     /// How output is shown, where the file says so.
     pub output: Option<Output>,
+    /// What ends the run early; `None`: nothing.
+    pub halt: Option<Halt>,
     /// In an order in which a task comes after everything that it needs.
     pub tasks: Vec<TaskPlan>,
+}
+
+impl Plan {
+    /// These tasks, and nothing else that is said.
+    pub fn new(name: impl Into<String>, dir: impl Into<PathBuf>, tasks: Vec<TaskPlan>) -> Plan {
+        Plan {
+            name: name.into(),
+            dir: dir.into(),
+            workers: None,
+            output: None,
+            halt: None,
+            tasks,
+        }
+    }
 }
 
 /// How the tasks' output is shown.
@@ -43,14 +65,28 @@ pub struct TaskPlan {
     pub name: String,
     /// Positions in [`Plan::tasks`] of the tasks that must have succeeded; all smaller than its own.
     pub needs: Vec<usize>,
-    /// Extra attempts after the first.
-    pub retries: u32,
+    /// How failures get another chance.
+    pub retry: Retry,
     /// Its instances call functions of this program, in the workers themselves.
     pub calls: bool,
     /// How many instances there are; `None` while a streamed source has not ended.
     pub total: Option<u64>,
     /// Its instances, in source order. Taken once, by the run.
     pub instances: Instances,
+}
+
+impl TaskPlan {
+    /// A task of these instances that needs nothing and is tried once.
+    pub fn new(name: impl Into<String>, total: Option<u64>, instances: Instances) -> TaskPlan {
+        TaskPlan {
+            name: name.into(),
+            needs: Vec::new(),
+            retry: Retry::default(),
+            calls: false,
+            total,
+            instances,
+        }
+    }
 }
 
 /// The instances of a task; an error ends them.

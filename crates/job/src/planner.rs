@@ -28,6 +28,8 @@ pub struct Overrides {
     pub retries: Option<u32>,
     /// How long every instance may run.
     pub timeout: Option<Duration>,
+    /// What ends the run early: `never`, `soon,fail=1` and the like.
+    pub halt: Option<String>,
     /// How many workers: `4`, `50%` or `cpus-1`.
     pub workers: Option<String>,
     /// No command is run for the items of a `foreach`; how many instances such a task has stays open.

@@ -7,6 +7,7 @@
 //! the sink did not take was acted on.
 
 mod conduct;
+mod delayed;
 mod feed;
 mod flight;
 mod inbox;
@@ -22,7 +23,7 @@ use std::path::PathBuf;
 
 use crate::event::Event;
 use crate::exec::{Captured, Stream};
-use crate::plan::Plan;
+use crate::plan::{Halt, Plan};
 use crate::state::RunState;
 use crate::text::Text;
 
@@ -131,6 +132,8 @@ pub struct Finished {
     pub state: RunState,
     /// The signal that it was asked to stop with.
     pub signal: Option<i32>,
+    /// The policy that was met.
+    pub halted: Option<Halt>,
 }
 
 /// Why a run ended early. Nothing of it runs any more when this is returned.
@@ -179,7 +182,7 @@ impl std::error::Error for Error {
 ///     }
 /// }
 ///
-/// let plan = Plan { name: "empty".into(), dir: "/".into(), workers: None, output: None, tasks: vec![] };
+/// let plan = Plan::new("empty", "/", vec![]);
 /// let options = Options::new(2, "example", std::env::temp_dir());
 /// let finished = run(&pexec::Inline::new(), plan, options, &mut Lines).unwrap();
 /// assert_eq!(finished.state.counts().planned, 0);

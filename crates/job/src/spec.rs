@@ -11,13 +11,14 @@ mod keys;
 mod kill;
 mod matrix;
 pub(crate) mod reader;
+mod retry;
 mod run;
 mod task;
 pub(crate) mod vars;
 
 use toml::de::DeTable;
 
-use crate::plan::Output;
+use crate::plan::{Halt, Output};
 use crate::planner::Overrides;
 use crate::problem::nearest::nearest;
 use crate::problem::{Findings, Problem, Span};
@@ -40,6 +41,7 @@ pub(crate) struct Spec {
     pub(crate) name: Option<String>,
     pub(crate) workers: Option<usize>,
     pub(crate) output: Option<Output>,
+    pub(crate) halt: Option<Halt>,
     pub(crate) vars: Vars,
     /// In the order of the file.
     pub(crate) tasks: Vec<Task>,
@@ -110,6 +112,9 @@ fn walk(text: &str, document: &DeTable<'_>, overrides: &Overrides, findings: &mu
         spec.workers = run
             .get("workers")
             .and_then(|value| run::read_workers(&mut reader, value));
+        spec.halt = run
+            .get("halt")
+            .and_then(|value| run::read_halt(&mut reader, value));
         spec.output = run
             .get("output")
             .and_then(|value| run::read_output(&mut reader, value));

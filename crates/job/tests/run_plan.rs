@@ -4,6 +4,8 @@ mod processes;
 
 #[path = "run_plan/calls.rs"]
 mod calls;
+#[path = "run_plan/halting.rs"]
+mod halting;
 #[path = "run_plan/needs.rs"]
 mod needs;
 #[path = "run_plan/output.rs"]
@@ -30,7 +32,7 @@ use pexec::ThreadPool;
 use pexec_job::command::{Command, Stdin, default_kill};
 use pexec_job::event::{Counts, Event, Kind, Outcome};
 use pexec_job::exec::{Captured, Stream};
-use pexec_job::plan::{Instance, Plan, SourceError, TaskPlan};
+use pexec_job::plan::{Halt, Instance, Plan, SourceError, TaskPlan};
 use pexec_job::run::{self, Error, Finished, Options, OutputChunk, OutputKind, Sink, Stop};
 use pexec_job::state::RunState;
 use pexec_job::work::Work;
@@ -46,12 +48,8 @@ fn task(name: &str, needs: &[usize], scripts: &[&str]) -> TaskPlan {
         .enumerate()
         .map(move |(i, s)| Ok(instance(&name_of, i as u64, &s)));
     TaskPlan {
-        name: name.to_owned(),
         needs: needs.to_vec(),
-        retries: 0,
-        calls: false,
-        total: Some(total),
-        instances: Box::new(instances),
+        ..TaskPlan::new(name, Some(total), Box::new(instances))
     }
 }
 
@@ -112,6 +110,9 @@ struct Record {
     stop_at_start: Option<(Stop, i32)>,
     /// Gets a file named `task-attempt` at each `started`, for scripts that wait for theirs.
     gates: Option<PathBuf>,
+    /// Made at the `started` and at the `finished` of this instance.
+    gate_at_start: Option<(String, PathBuf)>,
+    gate_at_end: Option<(String, PathBuf)>,
 }
 
 impl Sink for Record {
@@ -122,6 +123,14 @@ impl Sink for Record {
         self.events.push(event.clone());
         if let (Kind::Started { who, attempt, .. }, Some(gates)) = (&event.kind, &self.gates) {
             std::fs::write(gates.join(format!("{}-{attempt}", who.task)), "")?;
+        }
+        let gate = match &event.kind {
+            Kind::Started { who, .. } => self.gate_at_start.as_ref().filter(|(id, _)| *id == who.id),
+            Kind::Finished { who, .. } => self.gate_at_end.as_ref().filter(|(id, _)| *id == who.id),
+            _ => None,
+        };
+        if let Some((_, path)) = gate {
+            std::fs::write(path, "")?;
         }
         if let (Kind::Started { .. }, Some((stop, signal))) = (&event.kind, &self.stop_at_start) {
             stop.ask(*signal);
@@ -210,6 +219,7 @@ impl Record {
 struct Run {
     record: Record,
     options: Options,
+    halt: Option<Halt>,
     spill: TempDir,
 }
 
@@ -220,6 +230,7 @@ impl Run {
         Run {
             record: Record::default(),
             options,
+            halt: None,
             spill,
         }
     }
@@ -234,11 +245,8 @@ impl Run {
 
     fn go_on(&mut self, executor: &impl pexec::Executor, tasks: Vec<TaskPlan>) -> Result<Finished, Error> {
         let plan = Plan {
-            name: "job".into(),
-            dir: "/".into(),
-            workers: None,
-            output: None,
-            tasks,
+            halt: self.halt,
+            ..Plan::new("job", "/", tasks)
         };
         let result = run::run(executor, plan, self.options.clone(), &mut self.record);
         self.check(&result);

@@ -39,6 +39,7 @@ pub(super) fn overrides(flags: &RunFlags, run_id: &str) -> Overrides {
         retries: flags.retries,
         timeout: flags.timeout,
         workers: flags.jobs.clone(),
+        halt: flags.halt.clone(),
         run_id: run_id.to_owned(),
         ..Overrides::default()
     }
@@ -153,7 +154,10 @@ fn judge(
         (None, Err(_)) => Exit::Pool,
         (None, Ok(finished)) => match finished.signal {
             Some(signal) => Exit::Signal(signal),
+            // What the run was for has been reached, whatever else became of it.
+            None if finished.halted.is_some_and(|policy| policy.is_success()) => Exit::Success,
             None if counts.succeeded == counts.planned => Exit::Success,
+            None if finished.halted.is_some() => Exit::Halted,
             None => Exit::Failed,
         },
     }

@@ -11,7 +11,7 @@ use super::instances::{Feed, Form, Label, Recipe, instances};
 use super::product::Product;
 use super::{Overrides, file};
 use crate::command::default_kill;
-use crate::plan::{Plan, SourceError, TaskPlan};
+use crate::plan::{Plan, Retry, SourceError, TaskPlan};
 use crate::problem::{Findings, Problem, Problems};
 use crate::source::{Rows, row};
 use crate::template::bind::{Bound, Part, Slot};
@@ -43,6 +43,7 @@ pub(super) fn plan(
         .workers
         .as_deref()
         .and_then(|text| file::workers(text, &mut findings));
+    let halt = file::halt(overrides, None, &mut findings);
     if overrides.timeout == Some(Duration::ZERO) {
         findings.add(Problem::general("`--timeout`: expected more than nothing"));
     }
@@ -75,7 +76,7 @@ pub(super) fn plan(
     let task = TaskPlan {
         name: name.clone(),
         needs: Vec::new(),
-        retries: overrides.retries.unwrap_or(0),
+        retry: Retry::times(overrides.retries.unwrap_or(0)),
         calls: false,
         total,
         instances: Box::new(instances(rows(items), Product::none(), Arc::new(form), label)),
@@ -85,6 +86,7 @@ pub(super) fn plan(
         dir,
         workers: chosen,
         output: None,
+        halt,
         tasks: vec![task],
     })
 }

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::{Overrides, order, task};
-use crate::plan::Plan;
+use crate::plan::{Halt, Plan};
 use crate::problem::nearest::advice;
 use crate::problem::{Findings, Problem, Problems, quoted};
 use crate::spec::{self, Spec};
@@ -82,6 +82,7 @@ fn plan(
         Some(text) => workers(text, findings),
         None => spec.workers,
     };
+    let halt = halt(overrides, spec.halt, findings);
     if overrides.timeout == Some(std::time::Duration::ZERO) {
         findings.add(Problem::general("`--timeout`: expected more than nothing"));
     }
@@ -128,8 +129,24 @@ fn plan(
         dir,
         workers,
         output: spec.output,
+        halt,
         tasks,
     })
+}
+
+/// The policy that a flag asks for, or else the file.
+pub(super) fn halt(overrides: &Overrides, written: Option<Halt>, findings: &mut Findings) -> Option<Halt> {
+    let Some(text) = &overrides.halt else {
+        return written;
+    };
+    match Halt::read(text) {
+        Ok(halt) => halt,
+        Err(why) => {
+            let title = format!("`--halt`: {} is no policy", quoted(text));
+            findings.add(Problem::general(title).help(why));
+            None
+        }
+    }
 }
 
 /// The number of workers that a flag asks for.

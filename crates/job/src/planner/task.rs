@@ -8,7 +8,7 @@ use super::call;
 use super::instances::{Feed, Form, Label, Recipe, instances};
 use super::product::Product;
 use crate::command::default_kill;
-use crate::plan::TaskPlan;
+use crate::plan::{Retry, TaskPlan};
 use crate::problem::{Findings, Problem, quoted};
 use crate::source::{self, Opened, Rows};
 use crate::spec::vars::Vars;
@@ -136,7 +136,11 @@ pub(super) fn plan(
     Some(TaskPlan {
         name: task.name.clone(),
         needs: Vec::new(),
-        retries: context.overrides.retries.or(draft.retries).unwrap_or(0),
+        retry: Retry {
+            times: context.overrides.retries.or(draft.retries).unwrap_or(0),
+            backoff: draft.backoff,
+            on: draft.retry_on.clone().unwrap_or(Retry::default().on),
+        },
         calls: matches!(form, Form::Call(_)),
         total,
         instances: Box::new(instances(opened.rows, product, Arc::new(form), label)),

@@ -1,15 +1,18 @@
 //! The loop of a run: start what may start, wait, take in what came, see whether to stop.
 
 mod land;
+mod stopping;
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pexec::{Executor, TrySubmitError};
 
+use super::delayed::Delayed;
 use super::feed::{Feed, Pulled};
-use super::flight::{Asked, Flight, Ready, who};
+use super::flight::{Flight, Ready, who};
 use super::inbox::{Inbox, Message};
 use super::judge;
 use super::tail::Tail;
@@ -19,7 +22,7 @@ use super::{Error, Finished, Options, OutputChunk, OutputKind, Sink};
 use crate::event::{Kind, Who};
 use crate::exec::note::Note;
 use crate::exec::{self, Notes};
-use crate::plan::Plan;
+use crate::plan::{Halt, Plan, Retry};
 use crate::text::Text;
 
 /// The longest the loop sleeps: the sink's `idle` is due then.
@@ -39,19 +42,26 @@ pub(super) struct Conductor<'a, E> {
     sources: Vec<Source>,
     job: (String, Text),
     again: VecDeque<Ready>,
+    /// Attempts that are to be made again later.
+    delayed: Delayed<Ready>,
     flights: HashMap<u64, Flight>,
     launched: u64,
+    /// For the spread of pauses: another one in every run.
+    seed: u64,
     looked: Instant,
     /// How often the run was asked to stop, as far as it has noticed.
     asked: u32,
     signal: Option<i32>,
+    /// What ends the run early, and whether it does.
+    policy: Option<Halt>,
+    halted: Option<Halt>,
     broken: Option<String>,
 }
 
 /// A task, as far as its instances are concerned.
 struct Source {
     name: String,
-    retries: u32,
+    retry: Retry,
     total: Option<u64>,
     pulled: u64,
     feed: Feed,
@@ -68,7 +78,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
         let tasks = Tasks::new(plan.tasks.iter().map(|task| task.needs.clone()));
         let source = |task: crate::plan::TaskPlan| Source {
             name: task.name,
-            retries: task.retries,
+            retry: task.retry,
             total: task.total,
             pulled: 0,
             feed: Feed::new(task.instances, task.total.is_none()),
@@ -84,11 +94,15 @@ impl<'a, E: Executor> Conductor<'a, E> {
             sources: plan.tasks.into_iter().map(source).collect(),
             job: (plan.name, Text::from(plan.dir.into_os_string().into_vec())),
             again: VecDeque::new(),
+            delayed: Delayed::new(),
             flights: HashMap::new(),
             launched: 0,
+            seed: RandomState::new().hash_one(0),
             looked: Instant::now(),
             asked: 0,
             signal: None,
+            policy: plan.halt,
+            halted: None,
             broken: None,
         }
     }
@@ -96,6 +110,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
     pub(super) fn run(mut self) -> Result<Finished, Error> {
         self.open();
         loop {
+            self.heed_policy();
             self.heed_stop();
             self.launch();
             let blocked_left = self.tell_blocked();
@@ -103,7 +118,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
                 break;
             }
             // Emptied now, the inbox is told of room at once; what came is handled after.
-            let wait = if blocked_left { Duration::ZERO } else { TURN };
+            let wait = if blocked_left { Duration::ZERO } else { self.turn() };
             for message in self.inbox.take(wait) {
                 match message {
                     Message::Note { flight, bytes } => self.note(flight, &bytes),
@@ -145,7 +160,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
             counts,
             signal,
             broken,
-            halted: None,
+            halted: self.halted.map(|policy| policy.to_string()),
         });
         let (state, refused) = self.teller.finish();
         match (refused, self.broken.take()) {
@@ -154,46 +169,37 @@ impl<'a, E: Executor> Conductor<'a, E> {
             (None, None) => Ok(Finished {
                 state,
                 signal: self.signal,
+                halted: self.halted,
             }),
         }
     }
 
-    /// Nothing forbids to start something.
-    fn goes_on(&self) -> bool {
-        self.asked == 0 && self.broken.is_none() && self.teller.is_well()
-    }
-
     /// There is something to start, or a source that may still give something.
     fn may_start(&self) -> bool {
-        self.goes_on() && (!self.again.is_empty() || !self.tasks.opened().is_empty())
+        self.goes_on()
+            && (!self.again.is_empty() || !self.delayed.is_empty() || !self.tasks.opened().is_empty())
     }
 
-    fn heed_stop(&mut self) {
-        let (asked, signal) = self.options.stop.asked();
-        if asked == 0 {
-            return;
-        }
-        self.signal = signal;
-        while self.asked < asked.min(2) {
-            self.asked += 1;
-            self.teller.event(Kind::Signal {
-                signal: signal.unwrap_or_default(),
-                again: self.asked == 2,
-            });
-        }
-        // Every turn: a wish can miss an attempt that is between two states just now. What has not started is taken
-        // back before anything is asked to stop: a worker that is free again would start it.
-        for flight in self.flights.values_mut() {
-            flight.take_back();
-        }
-        let wish = if self.asked == 1 { Asked::Stop } else { Asked::Kill };
-        for flight in self.flights.values_mut() {
-            flight.ask(wish);
-        }
+    /// How long there is nothing to do if nothing comes.
+    fn turn(&self) -> Duration {
+        let due = self.delayed.next_due().filter(|_| self.goes_on());
+        due.map_or(TURN, |due| {
+            due.saturating_duration_since(Instant::now()).min(TURN)
+        })
     }
 
     fn launch(&mut self) {
-        let window = self.options.jobs.saturating_mul(2).saturating_add(2);
+        if !self.delayed.is_empty() {
+            let now = Instant::now();
+            while let Some(ready) = self.delayed.pop_due(now) {
+                self.again.push_back(ready);
+            }
+        }
+        // What is submitted beyond the workers saves them a wait, but nobody can say any more that it is not to start.
+        let window = match self.policy {
+            None => self.options.jobs.saturating_mul(2).saturating_add(2),
+            Some(_) => self.options.jobs,
+        };
         while self.flights.len() < window && self.goes_on() {
             let Some(ready) = self.next() else { return };
             if let Err(ready) = self.submit(ready) {

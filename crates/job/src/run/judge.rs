@@ -6,6 +6,7 @@ use pexec::{Autopsy, Exit, TaskError};
 
 use crate::event::{Ended, Outcome};
 use crate::exec::{Captured, End, Report, StopReason};
+use crate::plan::{Cause, Halt};
 use crate::text::Text;
 use crate::work::Work;
 
@@ -18,8 +19,8 @@ pub(super) enum Verdict {
     /// It ended.
     Ended {
         ended: Ended,
-        /// Another attempt may do better.
-        again: bool,
+        /// How it failed, if another attempt may do better.
+        again: Option<Cause>,
     },
     /// It never began.
     NotRun,
@@ -27,12 +28,20 @@ pub(super) enum Verdict {
     Broken(String),
 }
 
-/// Judges an attempt of `work`; `stop`: the signal that the run was asked to stop with, if it was; `left`: what is
-/// there of the output of one that did not come home.
+/// Why a run stops before its time.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stopped {
+    /// It was asked to, with this signal.
+    Signal(i32),
+    /// This policy was met.
+    Halt(Halt),
+}
+
+/// Judges an attempt of `work`; `stop`: why the run is stopping, if it is; `left`: what is there of the output of one that did not come home.
 pub(super) fn judge(
     result: &Result<Report, TaskError>,
     work: &Work,
-    stop: Option<i32>,
+    stop: Option<Stopped>,
     left: Option<&[Captured; 2]>,
 ) -> Verdict {
     match result {
@@ -41,7 +50,7 @@ pub(super) fn judge(
     }
 }
 
-fn judge_report(report: &Report, work: &Work, stop: Option<i32>) -> Verdict {
+fn judge_report(report: &Report, work: &Work, stop: Option<Stopped>) -> Verdict {
     let succeeds = |code: &i32| match work {
         Work::Command(command) => command.ok_exit.contains(code),
         Work::Call(_) => false,
@@ -57,21 +66,23 @@ fn judge_report(report: &Report, work: &Work, stop: Option<i32>) -> Verdict {
             (
                 Outcome::Timeout,
                 Some(format!("timed out after {after:?}")),
-                false,
+                Some(Cause::Timeout),
             )
         }
-        (Some(StopReason::Interrupted), _, _) => (Outcome::Killed, Some(stopped(stop)), false),
-        (None, Some(fault), _) => (Outcome::Failed, Some(fault.clone()), false),
-        (None, None, End::Exited(code)) if succeeds(code) => (Outcome::Success, None, false),
-        (None, None, End::Exited(code)) => (Outcome::Failed, Some(format!("exit {code}")), true),
-        (None, None, End::Signaled(n)) => (Outcome::Failed, Some(signal_text(*n)), true),
-        (None, None, End::NotStarted { reason, .. }) => (Outcome::Failed, Some(reason.clone()), true),
-        (None, None, End::Returned) => (Outcome::Success, None, false),
-        (None, None, End::Failed(text)) => (Outcome::Failed, Some(line(text)), true),
-        (None, None, End::Refused(why)) => (Outcome::Failed, Some(line(why)), false),
+        (Some(StopReason::Interrupted), _, _) => (Outcome::Killed, Some(stopped(stop)), None),
+        (None, Some(fault), _) => (Outcome::Failed, Some(fault.clone()), None),
+        (None, None, End::Exited(code)) if succeeds(code) => (Outcome::Success, None, None),
+        (None, None, End::Exited(code)) => (Outcome::Failed, Some(format!("exit {code}")), Some(Cause::Exit)),
+        (None, None, End::Signaled(n)) => (Outcome::Failed, Some(signal_text(*n)), Some(Cause::Signal)),
+        (None, None, End::NotStarted { reason, .. }) => {
+            (Outcome::Failed, Some(reason.clone()), Some(Cause::Exit))
+        }
+        (None, None, End::Returned) => (Outcome::Success, None, None),
+        (None, None, End::Failed(text)) => (Outcome::Failed, Some(line(text)), Some(Cause::Exit)),
+        (None, None, End::Refused(why)) => (Outcome::Failed, Some(line(why)), None),
         (None, None, End::Unknown) => {
             let why = "its exit status was taken by another part of the program";
-            (Outcome::Failed, Some(why.to_owned()), true)
+            (Outcome::Failed, Some(why.to_owned()), Some(Cause::Exit))
         }
     };
     let tail = if outcome.is_success() {
@@ -99,7 +110,12 @@ fn judge_report(report: &Report, work: &Work, stop: Option<i32>) -> Verdict {
     Verdict::Ended { ended, again }
 }
 
-fn judge_error(error: &TaskError, work: &Work, stop: Option<i32>, left: Option<&[Captured; 2]>) -> Verdict {
+fn judge_error(
+    error: &TaskError,
+    work: &Work,
+    stop: Option<Stopped>,
+    left: Option<&[Captured; 2]>,
+) -> Verdict {
     // A function has no process but the worker's; a command's worker is none of its own doing.
     let whose = if work.is_call() { "" } else { "its worker " };
     let (outcome, why, again) = match error {
@@ -108,33 +124,44 @@ fn judge_error(error: &TaskError, work: &Work, stop: Option<i32>, left: Option<&
             return Verdict::Broken("it was shut down while the run was using it".to_owned());
         }
         TaskError::PoolBroken(reason) => return Verdict::Broken(reason.clone()),
-        TaskError::Killed(_) if stop.is_some() => (Outcome::Killed, stopped(stop), false),
+        TaskError::Killed(_) if stop.is_some() => (Outcome::Killed, stopped(stop), None),
         TaskError::Crashed(autopsy) => (
             Outcome::Failed,
             format!("{whose}crashed: {}", autopsy.verdict),
-            true,
+            match (work.is_call(), autopsy.exit) {
+                (true, Exit::Code(_)) => Some(Cause::Exit),
+                _ => Some(Cause::Signal),
+            },
         ),
         TaskError::Killed(autopsy) => (
             Outcome::Failed,
             format!("{whose}was killed: {}", autopsy.verdict),
-            false,
+            None,
         ),
         TaskError::TimedOut(autopsy) if work.is_call() => {
             let after = work.timeout().unwrap_or(autopsy.ran_for);
-            (Outcome::Timeout, format!("timed out after {after:?}"), false)
+            (
+                Outcome::Timeout,
+                format!("timed out after {after:?}"),
+                Some(Cause::Timeout),
+            )
         }
         TaskError::TimedOut(autopsy) => (
             Outcome::Timeout,
             format!("{whose}timed out: {}", autopsy.verdict),
-            false,
+            Some(Cause::Timeout),
         ),
         TaskError::LimitExceeded(autopsy) => (
             Outcome::Memory,
             format!("{whose}exceeded a limit: {}", autopsy.verdict),
-            false,
+            Some(Cause::Memory),
         ),
-        TaskError::Panicked(panic) => (Outcome::Failed, line(&format!("{whose}panicked: {panic}")), true),
-        other => (Outcome::Failed, format!("it could not be run: {other}"), false),
+        TaskError::Panicked(panic) => (
+            Outcome::Failed,
+            line(&format!("{whose}panicked: {panic}")),
+            Some(Cause::Exit),
+        ),
+        other => (Outcome::Failed, format!("it could not be run: {other}"), None),
     };
     let autopsy = error.autopsy();
     let own = autopsy.filter(|_| work.is_call() && outcome == Outcome::Failed);
@@ -204,9 +231,10 @@ fn line(text: &str) -> String {
     line
 }
 
-fn stopped(stop: Option<i32>) -> String {
+fn stopped(stop: Option<Stopped>) -> String {
     match stop {
-        Some(n) => format!("stopped with the run, by {}", signal_text(n)),
+        Some(Stopped::Signal(n)) => format!("stopped with the run, by {}", signal_text(n)),
+        Some(Stopped::Halt(halt)) => format!("stopped by halt {halt}"),
         None => "stopped from outside".to_owned(),
     }
 }
@@ -255,8 +283,8 @@ mod tests {
         }
     }
 
-    fn word(report: Report) -> (Outcome, String, bool) {
-        match judge(&Ok(report), &command(), Some(15), None) {
+    fn word(report: Report) -> (Outcome, String, Option<Cause>) {
+        match judge(&Ok(report), &command(), Some(Stopped::Signal(15)), None) {
             Verdict::Ended { ended, again } => (ended.outcome, ended.why.unwrap_or_default(), again),
             other => panic!("{other:?}"),
         }
@@ -270,27 +298,27 @@ mod tests {
         };
         assert_eq!(
             word(report(End::Exited(0))),
-            (Outcome::Success, String::new(), false)
+            (Outcome::Success, String::new(), None)
         );
         assert_eq!(
             word(report(End::Exited(4))),
-            (Outcome::Success, String::new(), false)
+            (Outcome::Success, String::new(), None)
         );
         assert_eq!(
             word(report(End::Exited(3))),
-            (Outcome::Failed, "exit 3".into(), true)
+            (Outcome::Failed, "exit 3".into(), Some(Cause::Exit))
         );
         assert_eq!(
             word(report(End::Signaled(9))),
-            (Outcome::Failed, "signal 9 (KILL)".into(), true)
+            (Outcome::Failed, "signal 9 (KILL)".into(), Some(Cause::Signal))
         );
         assert_eq!(
             word(report(End::Signaled(40))),
-            (Outcome::Failed, "signal 40".into(), true)
+            (Outcome::Failed, "signal 40".into(), Some(Cause::Signal))
         );
         assert_eq!(
             word(report(not_started)),
-            (Outcome::Failed, "command not found: x".into(), true)
+            (Outcome::Failed, "command not found: x".into(), Some(Cause::Exit))
         );
     }
 
@@ -302,7 +330,11 @@ mod tests {
         };
         assert_eq!(
             word(timed_out),
-            (Outcome::Timeout, "timed out after 30s".into(), false)
+            (
+                Outcome::Timeout,
+                "timed out after 30s".into(),
+                Some(Cause::Timeout)
+            )
         );
         let stopped = Report {
             stopped: Some(StopReason::Interrupted),
@@ -313,7 +345,7 @@ mod tests {
             (
                 Outcome::Killed,
                 "stopped with the run, by signal 15 (TERM)".into(),
-                false
+                None
             )
         );
     }
@@ -324,14 +356,14 @@ mod tests {
             fault: Some("disk full".into()),
             ..report(End::Exited(0))
         };
-        assert_eq!(word(lost), (Outcome::Failed, "disk full".into(), false));
+        assert_eq!(word(lost), (Outcome::Failed, "disk full".into(), None));
     }
 
     #[test]
     fn a_cancelled_attempt_was_not_run_if_the_run_is_stopping_and_else_the_pool_was_shut_down() {
         let cancelled = Err(TaskError::Cancelled);
         assert!(matches!(
-            judge(&cancelled, &command(), Some(2), None),
+            judge(&cancelled, &command(), Some(Stopped::Signal(2)), None),
             Verdict::NotRun
         ));
         assert!(matches!(

@@ -16,8 +16,8 @@ impl Keys {
     };
     /// `[run]`.
     pub(crate) const RUN: Keys = Keys {
-        known: &["workers", "output"],
-        later: &["halt", "memory"],
+        known: &["workers", "halt", "output"],
+        later: &["memory"],
     };
     /// A task, and `[defaults]`.
     pub(crate) const TASK: Keys = Keys {
@@ -39,6 +39,8 @@ impl Keys {
             "timeout",
             "kill",
             "retries",
+            "backoff",
+            "retry_on",
             "ok_exit",
         ],
         later: &[
@@ -46,8 +48,6 @@ impl Keys {
             "inputs",
             "outputs",
             "queue_timeout",
-            "backoff",
-            "retry_on",
             "memory",
             "cpu_time",
             "open_files",

@@ -1,9 +1,9 @@
-//! `[run]`: how many workers, and how output is shown.
+//! `[run]`: how many workers, what ends the run early, and how output is shown.
 
 use toml::de::DeValue;
 
 use super::reader::{Reader, Value};
-use crate::plan::Output;
+use crate::plan::{Halt, Output};
 use crate::problem::nearest::advice;
 use crate::problem::{Problem, quoted};
 
@@ -57,6 +57,19 @@ pub(super) fn read_workers(reader: &mut Reader<'_>, value: &Value<'_>) -> Option
             reader
                 .findings
                 .add(Problem::at(value.span(), title).help(format!("expected {expected}")));
+            None
+        }
+    }
+}
+
+/// The policy; `never` is none.
+pub(super) fn read_halt(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Halt> {
+    let text = reader.string(value, "a string like \"soon,fail=1\"")?;
+    match Halt::read(&text) {
+        Ok(halt) => halt,
+        Err(why) => {
+            let title = format!("{} is no policy to halt by", quoted(&text));
+            reader.findings.add(Problem::at(value.span(), title).help(why));
             None
         }
     }

@@ -12,7 +12,9 @@ use super::keys::Keys;
 use super::kill;
 use super::matrix::{self, Matrix};
 use super::reader::{Reader, Value};
+use super::retry;
 use crate::command::KillStep;
+use crate::plan::{Backoff, Cause};
 use crate::problem::{Problem, Span};
 use crate::template::Template;
 
@@ -37,6 +39,8 @@ pub(crate) struct Draft {
     pub(crate) timeout: Option<Duration>,
     pub(crate) kill: Option<Vec<KillStep>>,
     pub(crate) retries: Option<u32>,
+    pub(crate) backoff: Option<Backoff>,
+    pub(crate) retry_on: Option<Vec<Cause>>,
     pub(crate) ok_exit: Option<Vec<i32>>,
 }
 
@@ -94,6 +98,12 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &DeTable<'_>, whose: &str) ->
             .get("retries")
             .and_then(|value| reader.integer(value, 0, i64::from(u32::MAX) - 1))
             .map(|retries| retries as u32),
+        backoff: table
+            .get("backoff")
+            .and_then(|value| retry::read_backoff(reader, value)),
+        retry_on: table
+            .get("retry_on")
+            .and_then(|value| retry::read_causes(reader, value)),
         ok_exit: table.get("ok_exit").and_then(|value| read_ok_exit(reader, value)),
     }
 }
@@ -170,6 +180,8 @@ impl Draft {
             timeout: self.timeout.or(defaults.timeout),
             kill: self.kill.or_else(|| defaults.kill.clone()),
             retries: self.retries.or(defaults.retries),
+            backoff: self.backoff.or(defaults.backoff),
+            retry_on: self.retry_on.or_else(|| defaults.retry_on.clone()),
             ok_exit: self.ok_exit.or_else(|| defaults.ok_exit.clone()),
         }
     }

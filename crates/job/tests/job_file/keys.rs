@@ -17,7 +17,7 @@ fn a_task_that_says_little_has_the_defaults_of_the_contract() {
         ("job", None, None)
     );
     assert_eq!(plan.dir, job.dir.path());
-    assert_eq!((plan.tasks[0].retries, plan.tasks[0].total), (0, Some(1)));
+    assert_eq!((plan.tasks[0].retry.times, plan.tasks[0].total), (0, Some(1)));
     let command = job.commands().remove(0);
     assert_eq!(command.cwd.as_os_str(), job.dir.path());
     assert_eq!(
@@ -59,7 +59,7 @@ ok_exit = [0, 3]
         (plan.name.as_str(), plan.workers, plan.output),
         ("all", Some(3), Some(Output::Ordered))
     );
-    assert_eq!(plan.tasks[0].retries, 2);
+    assert_eq!(plan.tasks[0].retry.times, 2);
     assert_eq!(job.labels(), ["x of run-7"]);
     let command = job.commands().remove(0);
     assert_eq!(command.stdin, Stdin::Text("in x".into()));
@@ -131,7 +131,7 @@ fn defaults_hold_where_a_task_says_nothing() {
         "[defaults]\ntimeout = '30s'\nretries = 1\nenv = { A = 'default', B = 'default' }\nshell = 'default'\n\
          [tasks.a]\nretries = 5\nenv = { B = 'own' }\ncommand = ['own']",
     );
-    assert_eq!(job.plan().tasks[0].retries, 5);
+    assert_eq!(job.plan().tasks[0].retry.times, 5);
     let command = job.commands().remove(0);
     assert_eq!(command.argv, [Text::from("own")]);
     assert_eq!(command.timeout, Some(Duration::from_secs(30)));
@@ -146,7 +146,7 @@ fn overrides_stand_over_every_task() {
     let mut job = Job::new("[tasks.a]\ncommand = ['x']\ntimeout = '9s'\nretries = 9");
     job.overrides.retries = Some(0);
     job.overrides.timeout = Some(Duration::from_millis(10));
-    assert_eq!(job.plan().tasks[0].retries, 0);
+    assert_eq!(job.plan().tasks[0].retry.times, 0);
     assert_eq!(job.commands()[0].timeout, Some(Duration::from_millis(10)));
 }
 

@@ -12,7 +12,7 @@ fn every_problem_is_listed_with_line_column_and_the_line_itself() {
 [run]
 workers = "fifty"
 output = "groupd"
-halt = "never"
+halt = "nevr"
 [tasks.build]
 comand = ["a"]
 [tasks.test]
@@ -35,8 +35,8 @@ env = { T = { value = "x", secret = true } }
             "`fifty` is no number of workers",
             "job.toml:4:10\n",
             "`grouped`?",
-            "job.toml:5:1\n",
-            "`halt` is not supported by this version of pexec",
+            "job.toml:5:8\n",
+            "`nevr` is no policy to halt by",
             "job.toml:7:1\n",
             "unknown key `comand` in task `build`",
             "`command`?",
@@ -105,8 +105,6 @@ fn later_keys_are_named_as_such_and_never_passed_over() {
         "cpu_time = '1s'",
         "open_files = 9",
         "nice = 1",
-        "backoff = '1s'",
-        "retry_on = []",
         "queue_timeout = '1s'",
         "needs_each = []",
     ] {

@@ -3,7 +3,7 @@
 use crate::{Job, assert_says};
 
 /// What a line of a task says, where, and what it is told.
-const TABLE: [(&str, &str, &str); 53] = [
+const TABLE: [(&str, &str, &str); 59] = [
     (
         "command = 'ls'",
         "2:11",
@@ -110,6 +110,24 @@ const TABLE: [(&str, &str, &str); 53] = [
         "3:9",
         "no duration",
     ),
+    ("command = ['x']\nbackoff = 5", "3:11", "expected a pause"),
+    (
+        "command = ['x']\nbackoff = '5'",
+        "3:11",
+        "no pause between attempts",
+    ),
+    (
+        "command = ['x']\nbackoff = '2s..1s'",
+        "3:11",
+        "shorter than the first",
+    ),
+    ("command = ['x']\nretry_on = []", "3:12", "`retry_on` is empty"),
+    (
+        "command = ['x']\nretry_on = 'exit'",
+        "3:12",
+        "an array of reasons",
+    ),
+    ("command = ['x']\nretry_on = ['sginal']", "3:13", "`signal`?"),
     ("command = ['x']\nretries = 4294967296", "3:11", "out of range"),
     (
         "command = ['x']\nretries = 1.5",

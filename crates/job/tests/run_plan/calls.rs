@@ -5,7 +5,7 @@ use std::time::Duration;
 use pexec::Inline;
 use pexec_job::call::{Argument, Call};
 use pexec_job::event::Outcome;
-use pexec_job::plan::{Instance, TaskPlan};
+use pexec_job::plan::{Instance, Retry, TaskPlan};
 
 use super::{Run, Work, instance, six, task};
 
@@ -60,7 +60,7 @@ fn calls_run_on_threads_and_what_they_return_is_their_output() {
     let mut run = Run::new();
     let tasks = vec![
         TaskPlan {
-            retries: 1,
+            retry: Retry::times(1),
             ..calls("a", "half", &[4, 5])
         },
         calls("b", "fall", &[0]),

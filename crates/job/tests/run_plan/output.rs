@@ -51,13 +51,7 @@ fn lines_stream_whole_while_the_command_runs() {
             self.0.output(chunk)
         }
     }
-    let plan = pexec_job::plan::Plan {
-        name: "job".into(),
-        dir: "/".into(),
-        workers: None,
-        output: None,
-        tasks: vec![task("a", &[], &[&script])],
-    };
+    let plan = pexec_job::plan::Plan::new("job", "/", vec![task("a", &[], &[&script])]);
     let pool = pexec::ThreadPool::builder().workers(1).build().expect("threads");
     let result = pexec_job::run::run(&pool, plan, run.options.clone(), &mut Gate(&mut run.record, gate));
     run.check(&result);

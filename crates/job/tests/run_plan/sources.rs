@@ -52,13 +52,7 @@ fn a_waiting_stream_holds_no_other_task_up() {
         }
     }
     let tasks = vec![stream("s", &[], waits), task("other", &[], &["true"])];
-    let plan = pexec_job::plan::Plan {
-        name: "j".into(),
-        dir: "/".into(),
-        workers: None,
-        output: None,
-        tasks,
-    };
+    let plan = pexec_job::plan::Plan::new("j", "/", tasks);
     let mut sink = Opens(super::Record::default(), open);
     let pool = pexec::ThreadPool::builder().workers(2).build().expect("threads");
     let result = pexec_job::run::run(&pool, plan, run.options.clone(), &mut sink);

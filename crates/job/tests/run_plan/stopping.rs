@@ -1,6 +1,7 @@
 //! A run that is asked to stop.
 
 use pexec_job::event::Outcome;
+use pexec_job::plan::Retry;
 
 use super::{Run, six, task};
 
@@ -48,7 +49,7 @@ fn a_stopping_run_tries_nothing_again() {
     run.options.jobs = 1;
     run.record.stop_at_start = Some((run.options.stop.clone(), 1));
     let failing = pexec_job::plan::TaskPlan {
-        retries: 9,
+        retry: Retry::times(9),
         ..task("a", &[], &["trap '' TERM; sleep 0.1; exit 1"])
     };
     let finished = run.go(vec![failing]).expect("a run");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pexec::ProcessPool;
 use pexec_job::command::{Command, KillStep};
 use pexec_job::event::{Kind, Outcome};
-use pexec_job::plan::{Instance, TaskPlan};
+use pexec_job::plan::{Instance, Retry, TaskPlan};
 use tempfile::TempDir;
 
 use super::{Run, Work, command, instance, six, task};
@@ -105,7 +105,7 @@ fn a_crash_is_tried_again_like_a_signal() {
     let mut run = Run::new();
     let (_gates, script) = kills_its_worker(&mut run, "dies");
     let dies = TaskPlan {
-        retries: 2,
+        retry: Retry::times(2),
         ..of("dies", |c| c, &format!("[ $ATTEMPT = 3 ] || {{ {script}; }}"))
     };
     let finished = run.go_on(&pool(1), vec![dies]).expect("a run");
@@ -178,13 +178,7 @@ fn asked_twice_what_ignores_the_first_is_killed() {
     }
     let mut run = Run::new();
     let tasks = vec![of("a", stubborn, "trap '' TERM; while :; do sleep 1; done")];
-    let plan = pexec_job::plan::Plan {
-        name: "j".into(),
-        dir: "/".into(),
-        workers: None,
-        output: None,
-        tasks,
-    };
+    let plan = pexec_job::plan::Plan::new("j", "/", tasks);
     let mut sink = Twice(super::Record::default(), run.options.stop.clone());
     let result = pexec_job::run::run(&pool(1), plan, run.options.clone(), &mut sink);
     run.record = sink.0;

@@ -1,12 +1,13 @@
 //! An attempt's end: it is judged and told, and only then acted on.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pexec::{Executor, TaskError};
 
 use super::{Conductor, chunk};
 use crate::event::{Ended, Kind, Outcome, Who};
 use crate::exec::{self, Report};
+use crate::plan::Cause;
 use crate::run::OutputKind;
 use crate::run::flight::{Flight, Ready};
 use crate::run::judge::{self, Verdict};
@@ -31,7 +32,7 @@ impl<E: Executor> Conductor<'_, E> {
             Ok(_) => None,
             Err(_) => exec::left_behind(&work, &self.notes(&ready)),
         };
-        let verdict = judge::judge(&result, &work, self.signal, left.as_ref());
+        let verdict = judge::judge(&result, &work, self.stopped(), left.as_ref());
         match verdict {
             Verdict::Ended { mut ended, again } => {
                 let who = ready.who.clone();
@@ -87,9 +88,11 @@ impl<E: Executor> Conductor<'_, E> {
     }
 
     /// Tells an end, and then acts on it.
-    fn settle(&mut self, ready: Ready, who: Who, ended: Ended, again: bool) {
+    fn settle(&mut self, ready: Ready, who: Who, ended: Ended, again: Option<Cause>) {
         let outcome = ended.outcome;
-        let retry = again && ready.attempt <= self.sources[ready.task].retries && self.goes_on();
+        let rules = &self.sources[ready.task].retry;
+        let retry = again.is_some_and(|cause| rules.again(ready.attempt, cause)) && self.goes_on();
+        let pause = rules.pause(ready.attempt, self.seed ^ self.launched);
         let end = Box::new(Ended { retry, ..ended });
         let told = self.teller.event(Kind::Finished {
             who,
@@ -99,11 +102,15 @@ impl<E: Executor> Conductor<'_, E> {
         if !told {
             self.tasks.abandon(ready.task);
         } else if retry {
-            self.again.push_back(Ready {
+            let next = Ready {
                 attempt: ready.attempt + 1,
                 announced: false,
                 ..ready
-            });
+            };
+            match pause.is_zero() {
+                true => self.again.push_back(next),
+                false => self.delayed.push(Instant::now() + pause, next),
+            }
         } else if outcome.is_success() {
             self.tasks.succeed(ready.task);
         } else if outcome == Outcome::Killed {
@@ -111,5 +118,6 @@ impl<E: Executor> Conductor<'_, E> {
         } else {
             self.tasks.fail(ready.task, &ready.instance.label);
         }
+        self.heed_policy();
     }
 }
