@@ -47,6 +47,8 @@ pub struct Report {
     pub end: End,
     /// Its process id (and its group's), if it was started; of a call, the worker's.
     pub pid: Option<u32>,
+    /// Its worker's place in the pool, from 0.
+    pub worker: u32,
     /// From start to end.
     pub wall: Duration,
     /// CPU time in user mode, waited-for descendants included.
@@ -178,6 +180,7 @@ pub fn execute(command: Command, notes: Notes) -> Report {
                 reason: refusal.reason,
             },
             pid: None,
+            worker: note::worker(),
             wall: began.elapsed(),
             user: Duration::ZERO,
             system: Duration::ZERO,

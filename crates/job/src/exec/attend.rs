@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 use pexec_ipc::process::kill_group;
 
 use super::ladder::{KILL, Ladder};
-use super::note::Note;
+use super::note::{self, Note};
 use super::pipe::Pipe;
 use super::start::Started;
 use super::{End, Notes, Report, StopReason, Stream};
@@ -27,6 +27,8 @@ const LAST_READS: usize = 16;
 /// How often a task on a thread looks whether it is to stop.
 const LOOK: Duration = Duration::from_millis(20);
 const READ: usize = 64 * 1024;
+/// A command that has ended by then is told of once, at its end: every word wakes the supervisor.
+const TOLD_AFTER: Duration = Duration::from_millis(5);
 
 pub(super) fn attend(started: Started, command: &Command, notes: &Notes, began: Instant) -> Report {
     let Started {
@@ -37,7 +39,6 @@ pub(super) fn attend(started: Started, command: &Command, notes: &Notes, began: 
         targets,
         guard,
     } = started;
-    pexec::task::emit(&Note::started(pid as u32).encode());
     let mut watch = Watch {
         pid,
         pidfd: pidfd.as_fd(),
@@ -52,7 +53,12 @@ pub(super) fn attend(started: Started, command: &Command, notes: &Notes, began: 
         stopped: None,
         ended: None,
         buffer: vec![0; READ],
+        tell_at: Some(began + TOLD_AFTER),
     };
+    if notes.stream {
+        // Its lines must not come before it.
+        watch.tell_started();
+    }
     let leaky = watch.until_ended(command);
     let wall = watch.ended.unwrap_or_else(Instant::now) - began;
 
@@ -86,6 +92,7 @@ pub(super) fn attend(started: Started, command: &Command, notes: &Notes, began: 
     Report {
         end,
         pid: Some(pid as u32),
+        worker: note::worker(),
         wall,
         user: cost.map_or(Duration::ZERO, |c| c.user),
         system: cost.map_or(Duration::ZERO, |c| c.system),
@@ -118,6 +125,8 @@ struct Watch<'a> {
     stopped: Option<StopReason>,
     ended: Option<Instant>,
     buffer: Vec<u8>,
+    /// When the run is to be told that it has started, if that was not done.
+    tell_at: Option<Instant>,
 }
 
 impl<'a> Watch<'a> {
@@ -148,8 +157,16 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Does what the clock asks for: starts the ladder at the timeout, climbs it when a step is due.
+    fn tell_started(&mut self) {
+        self.tell_at = None;
+        pexec::task::emit(&Note::started(self.pid as u32).encode());
+    }
+
+    /// Does what the clock asks for: tells the start, starts the ladder at the timeout, climbs it when a step is due.
     fn press(&mut self, command: &'a Command, now: Instant) {
+        if self.tell_at.is_some_and(|at| now >= at) {
+            self.tell_started();
+        }
         if self.ladder.is_none() && self.deadline.is_some_and(|at| now >= at) {
             self.stop(StopReason::Timeout, command, now);
         }
@@ -169,15 +186,14 @@ impl<'a> Watch<'a> {
     }
 
     fn next_instant(&self) -> Option<Instant> {
-        match (self.ended, &self.ladder) {
-            (Some(at), _) => Some(at + LEAK_WAIT),
+        let next = match (self.ended, &self.ladder) {
+            (Some(at), _) => return Some(at + LEAK_WAIT),
             (None, Some(ladder)) => ladder.due(),
-            (None, None) if self.looks && self.cancel.is_none() => {
-                let look = Instant::now() + LOOK;
-                Some(self.deadline.map_or(look, |at| at.min(look)))
-            }
             (None, None) => self.deadline,
-        }
+        };
+        let look =
+            (self.looks && self.cancel.is_none() && self.ladder.is_none()).then(|| Instant::now() + LOOK);
+        [next, look, self.tell_at].into_iter().flatten().min()
     }
 
     fn wait(&self, until: Option<Instant>) -> Wake {

@@ -11,7 +11,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 use pexec::named::CallError;
 
-use super::note::Note;
+use super::note::{self, Note};
 use super::own_output::{Redirected, Streams};
 use super::{Captured, End, Notes, Report};
 use crate::call::Call;
@@ -22,6 +22,7 @@ pub(super) fn call(call: &Call, notes: &Notes) -> Report {
     let mut report = Report {
         end: End::Returned,
         pid: Some(pid),
+        worker: note::worker(),
         wall: Duration::ZERO,
         user: Duration::ZERO,
         system: Duration::ZERO,

@@ -23,6 +23,12 @@ pub enum Note<'a> {
     },
 }
 
+/// The place of this worker in its pool.
+pub(super) fn worker() -> u32 {
+    let slot = pexec::task::current().map_or(0, |task| task.slot);
+    u32::try_from(slot).unwrap_or(u32::MAX)
+}
+
 /// A line longer than this goes out in pieces of this many bytes.
 pub const PIECE: usize = 64 * 1024;
 
@@ -33,10 +39,9 @@ const STDERR: u8 = 2;
 impl<'a> Note<'a> {
     /// The command runs under `pid`, in this worker.
     pub(super) fn started(pid: u32) -> Note<'static> {
-        let worker = pexec::task::current().map_or(0, |task| task.slot);
         Note::Started {
             pid,
-            worker: u32::try_from(worker).unwrap_or(u32::MAX),
+            worker: worker(),
         }
     }
 

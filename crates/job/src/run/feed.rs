@@ -4,15 +4,14 @@
 //! likes, so a thread of its own pulls it, a few ahead. That thread ends with the source, or at its next item
 //! after the run has ended; while it is blocked in a read it cannot be ended, and lasts until the process does.
 
+mod ahead;
+
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
-use std::thread;
 
 use super::inbox::Inbox;
 use crate::plan::{Instance, Instances, SourceError};
 
-/// How many instances of a stream are read ahead.
-const AHEAD: usize = 64;
+use ahead::Ahead;
 
 /// A task's source.
 pub(super) enum Feed {
@@ -22,12 +21,9 @@ pub(super) enum Feed {
         streams: bool,
     },
     Here(Instances),
-    Thread(Receiver<Read>),
+    Thread(Ahead),
     Ended,
 }
-
-/// What the reading thread says; `None`: the source has ended.
-type Read = Option<Result<Instance, SourceError>>;
 
 /// What a source gives when asked.
 pub(super) enum Pulled {
@@ -50,8 +46,8 @@ impl Feed {
             && let Feed::Fresh { instances, streams } = std::mem::replace(self, Feed::Ended)
         {
             *self = if streams {
-                match read_ahead(instances, Arc::clone(inbox)) {
-                    Ok(receiver) => Feed::Thread(receiver),
+                match Ahead::start(instances, Arc::clone(inbox)) {
+                    Ok(ahead) => Feed::Thread(ahead),
                     Err(error) => {
                         return Pulled::Failed(format!("no thread to read its source with: {error}"));
                     }
@@ -62,13 +58,9 @@ impl Feed {
         }
         let next = match self {
             Feed::Here(instances) => instances.next(),
-            Feed::Thread(receiver) => match receiver.try_recv() {
-                Ok(next) => next,
-                Err(TryRecvError::Empty) => return Pulled::Wait,
-                // The end is said, so this is none.
-                Err(TryRecvError::Disconnected) => {
-                    Some(Err(SourceError("the thread that read it panicked".to_owned())))
-                }
+            Feed::Thread(ahead) => match ahead.next() {
+                Some(next) => next,
+                None => return Pulled::Wait,
             },
             Feed::Fresh { .. } | Feed::Ended => None,
         };
@@ -84,19 +76,4 @@ impl Feed {
             }
         }
     }
-}
-
-fn read_ahead(instances: Instances, inbox: Arc<Inbox>) -> std::io::Result<Receiver<Read>> {
-    let (sender, receiver) = sync_channel(AHEAD);
-    thread::Builder::new()
-        .name("pexec-source".to_owned())
-        .spawn(move || {
-            for read in instances.map(Some).chain([None]) {
-                if sender.send(read).is_err() {
-                    return;
-                }
-                inbox.wake();
-            }
-        })?;
-    Ok(receiver)
 }

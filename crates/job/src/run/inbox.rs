@@ -43,6 +43,17 @@ struct Queue {
     bytes: usize,
     woken: bool,
     closed: bool,
+    /// The run sleeps. Who finds this set wakes it; who does not need not: the run looks before it sleeps.
+    asleep: bool,
+    /// How many callbacks wait for room.
+    crowd: usize,
+}
+
+impl Queue {
+    /// True: whoever asks has to wake the run, once it holds the queue no more.
+    fn rouse(&mut self) -> bool {
+        std::mem::take(&mut self.asleep)
+    }
 }
 
 impl Inbox {
@@ -60,7 +71,9 @@ impl Inbox {
     pub(super) fn note(&self, flight: u64, bytes: &[u8]) {
         let mut queue = self.lock();
         while queue.bytes > BUDGET && !queue.closed && thread::current().id() != self.owner {
+            queue.crowd += 1;
             queue = self.room.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue.crowd -= 1;
         }
         if !queue.closed {
             queue.bytes += bytes.len();
@@ -68,31 +81,51 @@ impl Inbox {
                 flight,
                 bytes: bytes.to_vec(),
             });
-            self.came.notify_one();
+            self.tell(queue);
         }
     }
 
     /// Told at the end of a task.
     pub(super) fn done(&self, flight: u64) {
-        self.lock().messages.push(Message::Done { flight });
-        self.came.notify_one();
+        let mut queue = self.lock();
+        queue.messages.push(Message::Done { flight });
+        self.tell(queue);
     }
 
     /// Something other than a message is worth a look.
     pub(super) fn wake(&self) {
-        self.lock().woken = true;
-        self.came.notify_one();
+        let mut queue = self.lock();
+        queue.woken = true;
+        self.tell(queue);
+    }
+
+    /// Wakes the run if it sleeps, without having it wait for the queue.
+    fn tell(&self, mut queue: MutexGuard<'_, Queue>) {
+        let asleep = queue.rouse();
+        drop(queue);
+        if asleep {
+            self.came.notify_one();
+        }
     }
 
     /// Everything that came, in order; waits up to `timeout` for something.
     pub(super) fn take(&self, timeout: Duration) -> Vec<Message> {
-        let nothing = |queue: &mut Queue| queue.messages.is_empty() && !queue.woken;
+        let nothing = |queue: &mut Queue| {
+            queue.asleep = queue.messages.is_empty() && !queue.woken;
+            queue.asleep
+        };
         let waited = self.came.wait_timeout_while(self.lock(), timeout, nothing);
         let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        queue.asleep = false;
         queue.woken = false;
         queue.bytes = 0;
-        self.room.notify_all();
-        std::mem::take(&mut queue.messages)
+        let crowd = queue.crowd > 0;
+        let messages = std::mem::take(&mut queue.messages);
+        drop(queue);
+        if crowd {
+            self.room.notify_all();
+        }
+        messages
     }
 
     /// The run has ended: nobody waits for room any more.

@@ -271,6 +271,7 @@ mod tests {
         Report {
             end,
             pid: Some(1),
+            worker: 0,
             wall: Duration::from_millis(5),
             user: Duration::ZERO,
             system: Duration::ZERO,

@@ -38,8 +38,14 @@ impl<'a> Teller<'a> {
 
     /// Tells an event. False: it was not taken, and must have no consequences.
     pub(super) fn event(&mut self, kind: Kind) -> bool {
+        self.event_before(kind, Duration::ZERO)
+    }
+
+    /// Tells an event that happened so long ago.
+    pub(super) fn event_before(&mut self, kind: Kind, ago: Duration) -> bool {
         if self.events_ok {
-            let event = Event::new(self.seq, Timestamp::now(), kind);
+            let now = Timestamp::now();
+            let event = Event::new(self.seq, now.checked_sub(ago).unwrap_or(now), kind);
             match self.sink.event(&event) {
                 Ok(()) => {
                     self.seq += 1;

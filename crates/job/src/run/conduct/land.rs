@@ -41,12 +41,15 @@ impl<E: Executor> Conductor<'_, E> {
                     ended.wall = started.map_or(Duration::ZERO, |began| began.elapsed());
                 }
                 if started.is_none() {
-                    self.teller.event(Kind::Started {
+                    // It was over before it was worth a word of its own.
+                    let report = result.as_ref().ok();
+                    let started = Kind::Started {
                         who: who.clone(),
                         attempt: ready.attempt,
-                        pid: None,
-                        worker: None,
-                    });
+                        pid: report.and_then(|report| report.pid),
+                        worker: report.map(|report| report.worker.into()),
+                    };
+                    self.teller.event_before(started, ended.wall);
                 }
                 let written = match (&result, &left) {
                     (Ok(report), _) => Some((&report.stdout, &report.stderr)),
