@@ -315,7 +315,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
         // A command's time is kept by its worker, which has a ladder for it.
         let (is_call, timeout) = (work.is_call(), work.timeout().filter(|_| work.is_call()));
         let tail = (is_call && self.options.stream).then(|| Tail::new(&notes));
-        let (noted, done) = (Arc::clone(&self.inbox), Arc::clone(&self.inbox));
+        let noted = Arc::clone(&self.inbox);
         let mut task = self
             .executor
             .task(exec::perform, (work, notes))
@@ -327,9 +327,8 @@ impl<'a, E: Executor> Conductor<'a, E> {
         match task.try_submit() {
             Ok(future) => {
                 self.launched += 1;
-                future.on_done(move |_| done.done(flight));
-                self.flights
-                    .insert(flight, Flight::new(ready, future, is_call, tail));
+                let started = Flight::new(flight, ready, future, is_call, tail, &self.inbox);
+                self.flights.insert(flight, started);
                 Ok(())
             }
             Err(TrySubmitError::Full(_)) => Err(ready),

@@ -1,11 +1,16 @@
 //! An attempt that is on its way: submitted, and not yet come home.
 
+use std::future::Future;
 use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 
-use pexec::TaskFuture;
+use pexec::{TaskError, TaskFuture};
 
 use super::OutputKind;
+use super::inbox::Inbox;
 use super::tail::Tail;
 use crate::event::Who;
 use crate::exec::{Notes, Report, Stream};
@@ -26,7 +31,7 @@ pub(super) struct Ready {
 /// An attempt under way.
 pub(super) struct Flight {
     pub(super) ready: Ready,
-    pub(super) future: TaskFuture<Report>,
+    way: Way,
     /// Its `started` was told, and when.
     pub(super) started: Option<Instant>,
     /// The strongest wish that has reached it.
@@ -36,6 +41,27 @@ pub(super) struct Flight {
     /// What it has printed is read from its files.
     pub(super) tail: Option<Tail>,
     within: Within,
+}
+
+/// How far an attempt has come.
+enum Way {
+    /// It is with the executor.
+    Out(TaskFuture<Report>),
+    /// It was home before anybody waited for it.
+    Home(Result<Report, TaskError>),
+}
+
+/// Tells the run that an attempt is home, on the thread that brings it: a callback of the future would have a thread
+/// of its own woken for it first.
+struct Arrival {
+    inbox: Arc<Inbox>,
+    flight: u64,
+}
+
+impl Wake for Arrival {
+    fn wake(self: Arc<Self>) {
+        self.inbox.done(self.flight);
+    }
 }
 
 /// Streams that are in the middle of a line.
@@ -54,10 +80,29 @@ pub(super) enum Asked {
 }
 
 impl Flight {
-    pub(super) fn new(ready: Ready, future: TaskFuture<Report>, is_call: bool, tail: Option<Tail>) -> Flight {
+    /// The flight of this number; the inbox is told when it is home.
+    pub(super) fn new(
+        number: u64,
+        ready: Ready,
+        mut future: TaskFuture<Report>,
+        is_call: bool,
+        tail: Option<Tail>,
+        inbox: &Arc<Inbox>,
+    ) -> Flight {
+        let arrival = Waker::from(Arc::new(Arrival {
+            inbox: Arc::clone(inbox),
+            flight: number,
+        }));
+        let way = match Pin::new(&mut future).poll(&mut Context::from_waker(&arrival)) {
+            Poll::Pending => Way::Out(future),
+            Poll::Ready(result) => {
+                inbox.done(number);
+                Way::Home(result)
+            }
+        };
         Flight {
             ready,
-            future,
+            way,
             started: None,
             asked: Asked::Nothing,
             is_call,
@@ -68,7 +113,10 @@ impl Flight {
 
     /// Sees to it that the attempt does not start, if it has not.
     pub(super) fn take_back(&mut self) {
-        if self.asked == Asked::Nothing && self.future.cancel() {
+        if let Way::Out(future) = &self.way
+            && self.asked == Asked::Nothing
+            && future.cancel()
+        {
             self.asked = Asked::Kill;
         }
     }
@@ -79,17 +127,26 @@ impl Flight {
         if wish <= self.asked {
             return;
         }
-        let heard = match wish {
-            Asked::Nothing => true,
+        let heard = match (wish, &self.way) {
+            (Asked::Nothing, _) | (_, Way::Home(_)) => true,
             // A function need not look whether it is to stop: the pool has a ladder for its worker.
             // One on a thread it can only ask.
-            Asked::Stop if self.is_call => self.future.kill() || self.future.interrupt(),
-            Asked::Stop => self.future.interrupt(),
-            Asked::Kill => self.future.kill(),
+            (Asked::Stop, Way::Out(future)) if self.is_call => future.kill() || future.interrupt(),
+            (Asked::Stop, Way::Out(future)) => future.interrupt(),
+            (Asked::Kill, Way::Out(future)) => future.kill(),
         };
         if heard {
             self.asked = wish;
         }
+    }
+
+    /// It is home: what it was about, how it ended, whether its start was told and when, and who reads its files.
+    pub(super) fn land(self) -> (Ready, Result<Report, TaskError>, Option<Instant>, Option<Tail>) {
+        let result = match self.way {
+            Way::Out(future) => future.result(),
+            Way::Home(result) => result,
+        };
+        (self.ready, result, self.started, self.tail)
     }
 
     /// Cuts what streamed in into lines.

@@ -9,24 +9,17 @@ use crate::event::{Ended, Kind, Outcome, Who};
 use crate::exec::{self, Report};
 use crate::plan::Cause;
 use crate::run::OutputKind;
-use crate::run::flight::{Flight, Ready};
+use crate::run::flight::Ready;
 use crate::run::judge::{self, Verdict};
 use crate::work::Work;
 
 impl<E: Executor> Conductor<'_, E> {
     /// An attempt has come home.
     pub(super) fn land(&mut self, id: u64) {
-        let Some(Flight {
-            ready,
-            future,
-            started,
-            tail,
-            ..
-        }) = self.flights.remove(&id)
-        else {
+        let Some(flight) = self.flights.remove(&id) else {
             return;
         };
-        let result = future.result();
+        let (ready, result, started, tail) = flight.land();
         let work = (ready.instance.work)(ready.attempt);
         let left = match &result {
             Ok(_) => None,
