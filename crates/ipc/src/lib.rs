@@ -4,10 +4,11 @@
 //!
 //! Nothing here knows of tasks or pools. `unsafe` stands in named modules only: `segment` (the memory of one worker),
 //! `shared_bytes::{draft, mapping, sealed}` (memory files), `memory`, `reap`, `image`, `env`, `stdio`, and one function each
-//! of `socket` and `process` (calls for which no crate has a safe form).
+//! of `socket`, `process` and `confine` (calls for which no crate has a safe form).
 
 pub mod carry;
 pub mod cells;
+pub mod confine;
 pub mod env;
 pub mod image;
 pub mod limits;
@@ -20,4 +21,5 @@ pub mod shared_bytes;
 pub mod socket;
 pub mod spin;
 pub mod stdio;
+pub mod tree;
 pub mod wake;

@@ -15,6 +15,7 @@ use pexec::{Executor, TaskFuture};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::limits::Limits;
 use crate::text::Text;
 
 pub use argument::Argument;
@@ -33,6 +34,8 @@ pub struct Call {
     pub stderr: Option<Text>,
     /// From start to its end.
     pub timeout: Option<Duration>,
+    /// What it may use.
+    pub limits: Limits,
 }
 
 impl Call {

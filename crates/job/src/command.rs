@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::limits::Limits;
 use crate::text::Text;
 
 /// A command with everything substituted.
@@ -29,6 +30,8 @@ pub struct Command {
     pub kill: Vec<KillStep>,
     /// Exit codes that count as success.
     pub ok_exit: Vec<i32>,
+    /// What it may use.
+    pub limits: Limits,
 }
 
 /// Standard input of a command.

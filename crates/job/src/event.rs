@@ -13,6 +13,7 @@ use std::time::Duration;
 use jiff::{Timestamp, Unit};
 
 use crate::key::Key;
+use crate::limits::MemoryBy;
 use crate::text::Text;
 
 /// The version of the form. A reader refuses a newer one and ignores keys that it does not know.
@@ -167,6 +168,8 @@ pub struct Ended {
     /// Where in the record's output its standard output lies, directly followed by its standard error; `None`: none
     /// was recorded.
     pub output_at: Option<u64>,
+    /// How its limit on memory was kept, where it has one.
+    pub memory_by: Option<MemoryBy>,
     /// What its inputs and outputs held at a success: a digest in hexadecimal digits.
     pub content: Option<String>,
 }

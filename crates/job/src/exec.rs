@@ -8,8 +8,10 @@
 mod attend;
 mod call;
 mod capture;
+mod guard;
 mod ladder;
 pub(crate) mod lines;
+mod meter;
 pub mod note;
 mod own_output;
 mod pipe;
@@ -24,6 +26,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::command::Command;
+use crate::limits::MemoryBy;
 use crate::text::Text;
 use crate::work::Work;
 
@@ -68,6 +71,8 @@ pub struct Report {
     /// What failed on this side: its output could not be kept (a full disk, say). The attempt has failed then,
     /// however the command ended.
     pub fault: Option<String>,
+    /// How its limit on memory was kept, where it has one.
+    pub memory_by: Option<MemoryBy>,
 }
 
 /// How an attempt ended.
@@ -101,6 +106,13 @@ pub enum StopReason {
     Timeout,
     /// The run was asked to stop.
     Interrupted,
+    /// Its processes together held more memory than they may.
+    Memory {
+        /// So many bytes.
+        used: u64,
+    },
+    /// Its processes together used more CPU time than they may.
+    CpuTime,
 }
 
 /// What a command wrote to one stream, all of it.
@@ -190,6 +202,7 @@ pub fn execute(command: Command, notes: Notes) -> Report {
             leaky: false,
             stopped: None,
             fault: None,
+            memory_by: None,
         },
     }
 }
@@ -200,8 +213,17 @@ pub fn left_behind(work: &Work, notes: &Notes) -> Option<[Captured; 2]> {
     work.is_call().then(|| own_output::left_behind(notes))
 }
 
+/// How much memory an attempt held that was ended for it together with its worker.
+pub fn excess(work: &Work, notes: &Notes) -> Option<u64> {
+    let watched = work.is_call() && work.limits().memory.is_some();
+    watched.then(|| guard::excess(notes))?
+}
+
 /// Removes the files of an attempt whose worker died before it could do so itself.
 pub fn discard(work: &Work, notes: &Notes) {
+    if work.is_call() && work.limits().memory.is_some() {
+        guard::discard(notes);
+    }
     let (stdout, stderr) = work.files();
     for (stream, path) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)] {
         let _ = fs::remove_file(spill_path(notes, stream));

@@ -161,6 +161,7 @@ mod tests {
             timeout: None,
             kill: default_kill(),
             ok_exit: vec![0],
+            limits: Default::default(),
         }
     }
 
@@ -254,6 +255,7 @@ mod tests {
         let other = Command {
             timeout: Some(std::time::Duration::from_secs(1)),
             ok_exit: vec![0, 1],
+            limits: Default::default(),
             ..command(&["x"])
         };
         assert_eq!(Key::of("t", None, &Work::Command(other)), key("t", None, &["x"]));

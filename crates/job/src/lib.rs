@@ -6,6 +6,7 @@ pub mod event;
 pub mod exec;
 pub mod expect;
 pub mod key;
+pub mod limits;
 pub mod plan;
 pub mod planner;
 pub mod problem;

@@ -13,6 +13,7 @@ mod matrix;
 pub(crate) mod reader;
 mod retry;
 mod run;
+mod size;
 mod task;
 pub(crate) mod vars;
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::Call;
 use crate::command::Command;
+use crate::limits::Limits;
 use crate::text::Text;
 
 /// A command or a call, with everything substituted.
@@ -24,6 +25,14 @@ impl Work {
         match self {
             Work::Command(command) => command.timeout,
             Work::Call(call) => call.timeout,
+        }
+    }
+
+    /// What it may use.
+    pub fn limits(&self) -> &Limits {
+        match self {
+            Work::Command(command) => &command.limits,
+            Work::Call(call) => &call.limits,
         }
     }
 

@@ -33,6 +33,7 @@ fn ended(outcome: Outcome, retry: bool) -> Box<Ended> {
         stderr: 0,
         tail: Text::default(),
         output_at: None,
+        memory_by: None,
         content: None,
     })
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pexec_job::event::{Counts, Ended, Event, Kind, Outcome, ParseError, Who};
 use pexec_job::key::Key;
+use pexec_job::limits::MemoryBy;
 use pexec_job::text::Text;
 
 fn at(seq: u64, kind: Kind) -> Event {
@@ -38,6 +39,7 @@ fn ended(outcome: Outcome) -> Ended {
         stderr: 0,
         tail: Text::default(),
         output_at: None,
+        memory_by: None,
         content: None,
     }
 }
@@ -123,6 +125,7 @@ fn all() -> Vec<Event> {
             who: who(),
             attempt: 2,
             end: Box::new(Ended {
+                memory_by: Some(MemoryBy::Sampling),
                 output_at: Some(81),
                 content: Some("c0ffee".into()),
                 ..ended(Outcome::Success)

@@ -4,6 +4,8 @@ mod processes;
 
 #[path = "exec_attempt/capture.rs"]
 mod capture;
+#[path = "exec_attempt/limits.rs"]
+mod limits;
 #[path = "exec_attempt/redirect.rs"]
 mod redirect;
 #[path = "exec_attempt/start.rs"]
@@ -46,6 +48,7 @@ impl Attempt {
             timeout: None,
             kill: default_kill(),
             ok_exit: vec![0],
+            limits: Default::default(),
         };
         let notes = Notes {
             stream: false,

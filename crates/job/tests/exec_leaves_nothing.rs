@@ -47,6 +47,7 @@ fn attempts_of_every_kind_leave_no_child_no_descriptor_and_no_file() {
                 wait: Duration::ZERO,
             }],
             ok_exit: vec![0],
+            limits: Default::default(),
         };
         let notes = Notes {
             stream: true,

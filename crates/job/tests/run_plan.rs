@@ -6,6 +6,8 @@ mod processes;
 mod calls;
 #[path = "run_plan/halting.rs"]
 mod halting;
+#[path = "run_plan/limits.rs"]
+mod limits;
 #[path = "run_plan/needs.rs"]
 mod needs;
 #[path = "run_plan/output.rs"]
@@ -92,6 +94,7 @@ fn command(script: &str, attempt: u32) -> Command {
         timeout: None,
         kill: default_kill(),
         ok_exit: vec![0],
+        limits: Default::default(),
     }
 }
 

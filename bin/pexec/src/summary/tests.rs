@@ -34,6 +34,7 @@ fn ended(outcome: Outcome, why: &str, tail: &str) -> Box<Ended> {
         stderr: 0,
         tail: tail.into(),
         output_at: None,
+        memory_by: None,
         content: None,
     })
 }

@@ -171,6 +171,9 @@ impl Line {
         if !end.tail.as_bytes().is_empty() {
             self.text("tail", &end.tail);
         }
+        if let Some(by) = end.memory_by {
+            self.str("memory_by", by.as_str());
+        }
         self.some("output_at", end.output_at);
         match &end.content {
             Some(content) => self.str("content", content),

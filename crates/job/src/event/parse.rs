@@ -12,6 +12,7 @@ use super::line::{CRC_END, CRC_KEY};
 use super::object::Object;
 use super::{Counts, Ended, Event, Kind, Outcome, ParseError, VERSION, Who};
 use crate::key::Key;
+use crate::limits::MemoryBy;
 use crate::text::Text;
 
 pub(super) fn parse(line: &str) -> Result<Event, ParseError> {
@@ -156,6 +157,9 @@ impl Fields<'_> {
             stderr: self.num("stderr")?,
             tail: self.optional_text("tail")?.unwrap_or_default(),
             output_at: self.optional("output_at")?,
+            memory_by: self
+                .optional_string("memory_by")?
+                .and_then(|name| MemoryBy::from_name(&name)),
             content: self.optional_string("content")?,
         })
     }

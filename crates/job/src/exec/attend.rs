@@ -14,11 +14,13 @@ use nix::sys::signal::Signal;
 use pexec_ipc::process::kill_group;
 
 use super::ladder::{KILL, Ladder};
+use super::meter::Meter;
 use super::note::{self, Note};
 use super::pipe::Pipe;
 use super::start::Started;
 use super::{End, Notes, Report, StopReason, Stream};
 use crate::command::Command;
+use crate::limits::MemoryBy;
 
 /// How long a descendant may hold the output open after the command has ended.
 const LEAK_WAIT: Duration = Duration::from_millis(100);
@@ -50,6 +52,7 @@ pub(super) fn attend(started: Started, command: &Command, notes: &Notes, began: 
         ],
         deadline: command.timeout.and_then(|limit| began.checked_add(limit)),
         ladder: None,
+        meter: Meter::new(&command.limits, pid, began),
         stopped: None,
         ended: None,
         buffer: vec![0; READ],
@@ -72,7 +75,7 @@ pub(super) fn attend(started: Started, command: &Command, notes: &Notes, began: 
 
     let Watch {
         pipes: [stdout, stderr],
-        stopped,
+        mut stopped,
         ..
     } = watch;
     let (stdout, out_fault) = stdout.finish();
@@ -86,6 +89,11 @@ pub(super) fn attend(started: Started, command: &Command, notes: &Notes, began: 
         Err(_) => (End::Unknown, None),
     };
     let succeeded = matches!(end, End::Exited(code) if command.ok_exit.contains(&code));
+    let spent = cost.map_or(Duration::ZERO, |cost| cost.user + cost.system);
+    if !succeeded && command.limits.cpu_time.is_some_and(|most| spent >= most) {
+        // The kernel may have been quicker to see it.
+        stopped.get_or_insert(StopReason::CpuTime);
+    }
     if succeeded && stopped.is_none() && fault.is_none() {
         fault = targets.into_iter().find_map(|target| target.publish().err());
     }
@@ -102,6 +110,7 @@ pub(super) fn attend(started: Started, command: &Command, notes: &Notes, began: 
         leaky,
         stopped,
         fault,
+        memory_by: command.limits.memory.map(|_| MemoryBy::Sampling),
     }
 }
 
@@ -122,6 +131,7 @@ struct Watch<'a> {
     pipes: [Pipe; 2],
     deadline: Option<Instant>,
     ladder: Option<Ladder<'a>>,
+    meter: Meter,
     stopped: Option<StopReason>,
     ended: Option<Instant>,
     buffer: Vec<u8>,
@@ -170,6 +180,18 @@ impl<'a> Watch<'a> {
         if self.ladder.is_none() && self.deadline.is_some_and(|at| now >= at) {
             self.stop(StopReason::Timeout, command, now);
         }
+        match self.meter.look(now) {
+            None => {}
+            Some(reason @ StopReason::Memory { .. }) => {
+                // Whatever it does when asked politely, it does with memory that others need.
+                self.stopped.get_or_insert(reason);
+                self.ladder = Some(Ladder::new(&[], now));
+                self.meter.kill_strays();
+                self.meter.rest();
+            }
+            Some(reason) if self.ladder.is_none() => self.stop(reason, command, now),
+            Some(_) => {}
+        }
         let Some(ladder) = &mut self.ladder else { return };
         if let Some(signal) = ladder.climb(now) {
             signal_group(self.pid, signal);
@@ -193,7 +215,10 @@ impl<'a> Watch<'a> {
         };
         let look =
             (self.looks && self.cancel.is_none() && self.ladder.is_none()).then(|| Instant::now() + LOOK);
-        [next, look, self.tell_at].into_iter().flatten().min()
+        [next, look, self.tell_at, self.meter.due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn wait(&self, until: Option<Instant>) -> Wake {

@@ -11,10 +11,12 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 use pexec::named::CallError;
 
+use super::guard::Guard;
 use super::note::{self, Note};
 use super::own_output::{Redirected, Streams};
 use super::{Captured, End, Notes, Report};
 use crate::call::Call;
+use crate::limits::MemoryBy;
 
 pub(super) fn call(call: &Call, notes: &Notes) -> Report {
     let pid = std::process::id();
@@ -32,9 +34,13 @@ pub(super) fn call(call: &Call, notes: &Notes) -> Report {
         leaky: false,
         stopped: None,
         fault: None,
+        memory_by: None,
     };
     // Only a worker process has one.
     let is_worker = pexec::task::cancel_fd().is_some();
+    if is_worker {
+        report.memory_by = call.limits.memory.map(|_| MemoryBy::Sampling);
+    }
     let result = if is_worker {
         in_worker(call, notes, &mut report)
     } else {
@@ -67,7 +73,12 @@ fn in_worker(call: &Call, notes: &Notes, report: &mut Report) -> Result<(), Trou
             return Err(Trouble::Output(why));
         }
     };
-    let returned = run(call, report);
+    let guard = Guard::over(&call.limits, notes);
+    let returned = match &guard {
+        Ok(_) => run(call, report),
+        Err(why) => Err(Trouble::Output(why.clone())),
+    };
+    drop(guard);
     drop(redirected);
     let kept = match &returned {
         Ok(returned) => streams.append(returned),

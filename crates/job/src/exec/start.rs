@@ -12,6 +12,7 @@ use std::process::{Command as Program, Stdio};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::Signal;
 use nix::unistd::{AccessFlags, access};
+use pexec_ipc::confine::{confine, refused};
 
 use super::redirect::Target;
 use super::{Notes, Stream};
@@ -81,9 +82,11 @@ pub(super) fn start(command: &Command, notes: &Notes) -> Result<Started, Refusal
         )?);
     }
 
-    let mut child = spawn
-        .spawn()
-        .map_err(|error| explain(&error, program, &command.cwd))?;
+    confine(&mut spawn, command.limits.confines());
+    let mut child = spawn.spawn().map_err(|error| match refused(&error) {
+        Some(reason) => refuse(reason),
+        None => explain(&error, program, &command.cwd),
+    })?;
     let pid = child.id() as i32;
     let guard = pexec::worker::guard_group(pid);
     let stdout = child.stdout.take().map(|pipe| File::from(OwnedFd::from(pipe)));

@@ -11,6 +11,7 @@ use pexec::named::{self, Arguments, CallError, NamedTask};
 use super::instances::absolute;
 use super::task::Context;
 use crate::call::{Argument, Call};
+use crate::limits::Limits;
 use crate::problem::nearest::advice;
 use crate::problem::{Findings, Problem, Span, quoted};
 use crate::spec::{Arg, ArgValue, ArgsForm, Name, Task};
@@ -26,6 +27,7 @@ pub(super) struct CallRecipe {
     stdout: Option<Bound>,
     stderr: Option<Bound>,
     timeout: Option<Duration>,
+    limits: Limits,
 }
 
 /// An argument, not yet substituted.
@@ -47,6 +49,7 @@ impl CallRecipe {
             stdout: self.stdout.as_ref().map(path),
             stderr: self.stderr.as_ref().map(path),
             timeout: self.timeout,
+            limits: self.limits,
         }
     }
 }
@@ -159,6 +162,7 @@ pub(super) fn recipe(
         stdout,
         stderr,
         timeout: context.overrides.timeout.or(task.draft.timeout),
+        limits: task.draft.limits(),
     })
 }
 

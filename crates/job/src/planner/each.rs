@@ -11,6 +11,7 @@ use super::instances::{Feed, Form, Label, Recipe, instances};
 use super::product::Product;
 use super::{Overrides, file};
 use crate::command::default_kill;
+use crate::limits::Limits;
 use crate::plan::{Plan, Retry, SourceError, TaskPlan};
 use crate::problem::{Findings, Problem, Problems};
 use crate::source::{Rows, row};
@@ -68,6 +69,7 @@ pub(super) fn plan(
         timeout: overrides.timeout,
         kill: default_kill(),
         ok_exit: vec![0],
+        limits: Limits::default(),
     });
     let label = Label::Usual {
         task: name.clone(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::call::CallRecipe;
 use super::product::Product;
 use crate::command::{Command, KillStep, Stdin};
+use crate::limits::Limits;
 use crate::plan::{Instance, SourceError};
 use crate::source::Rows;
 use crate::template::bind::{Bound, Row};
@@ -45,6 +46,7 @@ pub(super) struct Recipe {
     pub(super) timeout: Option<Duration>,
     pub(super) kill: Vec<KillStep>,
     pub(super) ok_exit: Vec<i32>,
+    pub(super) limits: Limits,
 }
 
 /// Standard input, not yet substituted.
@@ -89,6 +91,7 @@ impl Recipe {
             timeout: self.timeout,
             kill: self.kill.clone(),
             ok_exit: self.ok_exit.clone(),
+            limits: self.limits,
         }
     }
 }

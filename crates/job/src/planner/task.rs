@@ -251,6 +251,7 @@ impl Binding<'_> {
             timeout: context.overrides.timeout.or(draft.timeout),
             kill: draft.kill.clone().unwrap_or_else(default_kill),
             ok_exit: draft.ok_exit.clone().unwrap_or_else(|| vec![0]),
+            limits: draft.limits(),
         })
     }
 

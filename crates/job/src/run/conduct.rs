@@ -314,6 +314,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
         let notes = self.notes(&ready);
         // A command's time is kept by its worker, which has a ladder for it.
         let (is_call, timeout) = (work.is_call(), work.timeout().filter(|_| work.is_call()));
+        let limits = work.limits().of_call().filter(|_| is_call);
         let tail = (is_call && self.options.stream).then(|| Tail::new(&notes));
         let noted = Arc::clone(&self.inbox);
         let mut task = self
@@ -323,6 +324,9 @@ impl<'a, E: Executor> Conductor<'a, E> {
             .on_emit(move |bytes| noted.note(flight, bytes));
         if let Some(timeout) = timeout {
             task = task.timeout(timeout);
+        }
+        if let Some(limits) = limits {
+            task = task.limits(limits);
         }
         match task.try_submit() {
             Ok(future) => {

@@ -6,12 +6,14 @@ use pexec::{Autopsy, Exit, TaskError};
 
 use crate::event::{Ended, Outcome};
 use crate::exec::{Captured, End, Report, StopReason};
+use crate::limits::{Bytes, MemoryBy};
 use crate::plan::{Cause, Halt};
 use crate::text::Text;
 use crate::work::Work;
 
 /// How much of a failure's standard error is told.
 const TAIL: usize = 4096;
+const SIGXCPU: i32 = 24;
 
 /// What became of an attempt.
 #[derive(Debug)]
@@ -69,6 +71,10 @@ fn judge_report(report: &Report, work: &Work, stop: Option<Stopped>) -> Verdict 
                 Some(Cause::Timeout),
             )
         }
+        (Some(StopReason::CpuTime), _, _) => (Outcome::Timeout, Some(spent(work)), Some(Cause::Timeout)),
+        (Some(StopReason::Memory { used }), _, _) => {
+            (Outcome::Memory, Some(held(*used, work)), Some(Cause::Memory))
+        }
         (Some(StopReason::Interrupted), _, _) => (Outcome::Killed, Some(stopped(stop)), None),
         (None, Some(fault), _) => (Outcome::Failed, Some(fault.clone()), None),
         (None, None, End::Exited(code)) if succeeds(code) => (Outcome::Success, None, None),
@@ -105,6 +111,7 @@ fn judge_report(report: &Report, work: &Work, stop: Option<Stopped>) -> Verdict 
         stderr: report.stderr.len(),
         tail: Text::from(tail),
         output_at: None,
+        memory_by: report.memory_by,
         content: None,
     };
     Verdict::Ended { ended, again }
@@ -151,6 +158,9 @@ fn judge_error(
             format!("{whose}timed out: {}", autopsy.verdict),
             Some(Cause::Timeout),
         ),
+        TaskError::LimitExceeded(autopsy) if work.is_call() && autopsy.exit == Exit::Signal(SIGXCPU) => {
+            (Outcome::Timeout, spent(work), Some(Cause::Timeout))
+        }
         TaskError::LimitExceeded(autopsy) => (
             Outcome::Memory,
             format!("{whose}exceeded a limit: {}", autopsy.verdict),
@@ -189,6 +199,7 @@ fn judge_error(
             (_, None) => Text::default(),
         },
         output_at: None,
+        memory_by: None,
         content: None,
     };
     Verdict::Ended { ended, again }
@@ -211,7 +222,35 @@ pub(super) fn source_failed(why: String) -> Ended {
         stderr: 0,
         tail: Text::default(),
         output_at: None,
+        memory_by: None,
         content: None,
+    }
+}
+
+/// Says of an attempt that went with its worker that it held too much memory.
+pub(super) fn exceeded(verdict: &mut Verdict, used: u64, work: &Work) {
+    if let Verdict::Ended { ended, again } = verdict
+        && ended.outcome == Outcome::Failed
+    {
+        ended.outcome = Outcome::Memory;
+        ended.why = Some(held(used, work));
+        ended.memory_by = Some(MemoryBy::Sampling);
+        *again = Some(Cause::Memory);
+    }
+}
+
+fn held(used: u64, work: &Work) -> String {
+    let used = Bytes(used);
+    match work.limits().memory {
+        Some(most) => format!("held {used} of memory, and {} is its limit", Bytes(most)),
+        None => format!("held too much memory: {used}"),
+    }
+}
+
+fn spent(work: &Work) -> String {
+    match work.limits().cpu_time {
+        Some(most) => format!("used up its {most:?} of CPU time"),
+        None => "used up its CPU time".to_owned(),
     }
 }
 
@@ -251,6 +290,7 @@ fn signal_text(n: i32) -> String {
 mod tests {
     use super::*;
     use crate::command::{Command, Stdin, default_kill};
+    use crate::limits::Limits;
 
     fn command() -> Work {
         Work::Command(Command {
@@ -264,6 +304,7 @@ mod tests {
             timeout: Some(Duration::from_secs(30)),
             kill: default_kill(),
             ok_exit: vec![0, 4],
+            limits: Limits::default(),
         })
     }
 
@@ -281,6 +322,7 @@ mod tests {
             leaky: false,
             stopped: None,
             fault: None,
+            memory_by: None,
         }
     }
 

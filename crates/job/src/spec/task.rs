@@ -13,7 +13,9 @@ use super::kill;
 use super::matrix::{self, Matrix};
 use super::reader::{Reader, Value};
 use super::retry;
+use super::size;
 use crate::command::KillStep;
+use crate::limits::Limits;
 use crate::plan::{Backoff, Cause};
 use crate::problem::{Problem, Span};
 use crate::template::Template;
@@ -42,6 +44,11 @@ pub(crate) struct Draft {
     pub(crate) backoff: Option<Backoff>,
     pub(crate) retry_on: Option<Vec<Cause>>,
     pub(crate) ok_exit: Option<Vec<i32>>,
+    /// How much memory an instance may hold, and its place.
+    pub(crate) memory: Option<(u64, Span)>,
+    pub(crate) cpu_time: Option<Duration>,
+    pub(crate) open_files: Option<u64>,
+    pub(crate) nice: Option<i32>,
 }
 
 /// `stdin`.
@@ -52,7 +59,7 @@ pub(crate) enum Input {
 }
 
 /// Means nothing for a function, which runs in a worker that others run in too.
-const OF_COMMANDS: [&str; 6] = ["stdin", "env", "env_clear", "cwd", "kill", "ok_exit"];
+const OF_COMMANDS: [&str; 7] = ["stdin", "env", "env_clear", "cwd", "kill", "ok_exit", "nice"];
 
 /// Reads a table; `whose` names it in messages.
 pub(super) fn read(reader: &mut Reader<'_>, table: &DeTable<'_>, whose: &str) -> Draft {
@@ -105,6 +112,21 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &DeTable<'_>, whose: &str) ->
             .get("retry_on")
             .and_then(|value| retry::read_causes(reader, value)),
         ok_exit: table.get("ok_exit").and_then(|value| read_ok_exit(reader, value)),
+        memory: table
+            .get("memory")
+            .and_then(|value| Some((size::read(reader, value)?, value.span()))),
+        cpu_time: table
+            .get("cpu_time")
+            .and_then(|value| kill::read_duration(reader, value)),
+        // A program is started with three, and needs one more to be loaded.
+        open_files: table
+            .get("open_files")
+            .and_then(|value| reader.integer(value, 4, i64::from(u32::MAX)))
+            .map(|most| most as u64),
+        nice: table
+            .get("nice")
+            .and_then(|value| reader.integer(value, -39, 39))
+            .map(|nice| nice as i32),
     }
 }
 
@@ -148,6 +170,16 @@ fn read_ok_exit(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Vec<i32>> 
 }
 
 impl Draft {
+    /// What an attempt may use.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            memory: self.memory.as_ref().map(|(bytes, _)| *bytes),
+            cpu_time: self.cpu_time,
+            open_files: self.open_files,
+            nice: self.nice.unwrap_or(0),
+        }
+    }
+
     /// This, and what `defaults` say where it says nothing. `env` is put together variable by variable.
     pub(super) fn or(self, defaults: &Draft, name: &str) -> Draft {
         let own = self.env;
@@ -183,6 +215,10 @@ impl Draft {
             backoff: self.backoff.or(defaults.backoff),
             retry_on: self.retry_on.or_else(|| defaults.retry_on.clone()),
             ok_exit: self.ok_exit.or_else(|| defaults.ok_exit.clone()),
+            memory: self.memory.or_else(|| defaults.memory.clone()),
+            cpu_time: self.cpu_time.or(defaults.cpu_time),
+            open_files: self.open_files.or(defaults.open_files),
+            nice: self.nice.or(defaults.nice),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pexec_job::command::{KillStep, Stdin, default_kill};
+use pexec_job::limits::Limits;
 use pexec_job::plan::Output;
 use pexec_job::text::Text;
 
@@ -28,6 +29,21 @@ fn a_task_that_says_little_has_the_defaults_of_the_contract() {
     assert_eq!(command.kill, default_kill());
     assert!(!command.env_clear && command.env.is_empty());
     assert_eq!(job.labels(), ["a"]);
+}
+
+#[test]
+fn limits_reach_the_command_and_can_be_defaults() {
+    let toml = "[defaults]\nmemory = '1.5GiB'\nnice = 5\n[tasks.a]\ncommand = ['x']\nnice = -2\ncpu_time = '90s'\nopen_files = 64";
+    let limits = Job::new(toml).commands().remove(0).limits;
+    let expected = Limits {
+        memory: Some(3 << 29),
+        cpu_time: Some(Duration::from_secs(90)),
+        open_files: Some(64),
+        nice: -2,
+    };
+    assert_eq!(limits, expected);
+    let plain = Job::new("[tasks.a]\ncommand = ['x']").commands().remove(0);
+    assert_eq!(plain.limits, Limits::default());
 }
 
 #[test]

@@ -101,10 +101,6 @@ fn later_keys_are_named_as_such_and_never_passed_over() {
         "outputs = []",
         "group = 'g'",
         "priority = 1",
-        "memory = '1GiB'",
-        "cpu_time = '1s'",
-        "open_files = 9",
-        "nice = 1",
         "queue_timeout = '1s'",
         "needs_each = []",
     ] {

@@ -3,7 +3,7 @@
 use crate::{Job, assert_says};
 
 /// What a line of a task says, where, and what it is told.
-const TABLE: [(&str, &str, &str); 59] = [
+const TABLE: [(&str, &str, &str); 66] = [
     (
         "command = 'ls'",
         "2:11",
@@ -20,6 +20,13 @@ const TABLE: [(&str, &str, &str); 59] = [
         "both `command` and `shell`",
     ),
     ("shell = ['x']", "2:9", "expected a string, found an array"),
+    ("command = ['x']\nmemory = 5", "3:10", "write the unit too"),
+    ("command = ['x']\nmemory = '5M'", "3:10", "`5M` is no size"),
+    ("command = ['x']\nmemory = '0MiB'", "3:10", "`0MiB` is no size"),
+    ("command = ['x']\ncpu_time = 5", "3:12", "write the unit too"),
+    ("command = ['x']\nopen_files = 3", "3:14", "3 is out of range"),
+    ("command = ['x']\nnice = '5'", "3:8", "expected a whole number"),
+    ("command = ['x']\nnice = 40", "3:8", "40 is out of range"),
     ("shell = ''", "2:9", "no command"),
     (
         "command = ['x']\nneeds = 'b'",

@@ -41,6 +41,7 @@ fn calls(name: &str, function: &'static str, numbers: &[i64]) -> TaskPlan {
             stdout: None,
             stderr: None,
             timeout: None,
+            limits: Default::default(),
         });
         Ok(Instance {
             work: Box::new(move |_| work.clone()),

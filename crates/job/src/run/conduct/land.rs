@@ -25,7 +25,12 @@ impl<E: Executor> Conductor<'_, E> {
             Ok(_) => None,
             Err(_) => exec::left_behind(&work, &self.notes(&ready)),
         };
-        let verdict = judge::judge(&result, &work, self.stopped(), left.as_ref());
+        let mut verdict = judge::judge(&result, &work, self.stopped(), left.as_ref());
+        if result.is_err()
+            && let Some(used) = exec::excess(&work, &self.notes(&ready))
+        {
+            judge::exceeded(&mut verdict, used, &work);
+        }
         match verdict {
             Verdict::Ended { mut ended, again } => {
                 let who = ready.who.clone();

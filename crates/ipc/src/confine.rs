@@ -1,0 +1,105 @@
+//! Bounds that a command is born with: set in the child, between fork and exec, so that not one of its instructions
+//! runs without them, and what it starts has them too.
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
+
+/// What is bounded. Nothing by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Confines {
+    /// Open descriptors.
+    pub open_files: Option<u64>,
+    /// CPU time of each process in seconds; at its end SIGXCPU, a second later KILL.
+    pub cpu_seconds: Option<u64>,
+    /// Added to the niceness.
+    pub nice: i32,
+}
+
+/// The steps, as they stand in an error of the child: that has only a number to tell what failed and how.
+const STEP: i32 = 100_000;
+const OPEN_FILES: i32 = 1;
+const CPU: i32 = 2;
+const NICE: i32 = 3;
+
+/// Has the command start confined. Where there is nothing to confine it is left alone, as the hook costs it the quick
+/// way to start a process.
+#[allow(unsafe_code)]
+pub fn confine(command: &mut Command, confines: Confines) {
+    if confines == Confines::default() {
+        return;
+    }
+    // SAFETY: what runs between fork and exec only makes system calls on values of its own: no allocation, no lock,
+    // no panic.
+    unsafe { command.pre_exec(move || confines.apply()) };
+}
+
+/// What of the confines could not be set, if that is why a command did not start.
+pub fn refused(error: &io::Error) -> Option<String> {
+    let code = error.raw_os_error()?;
+    let what = match code / STEP {
+        OPEN_FILES => "its limit of open files cannot be set",
+        CPU => "its limit of CPU time cannot be set",
+        NICE => "its niceness cannot be changed",
+        _ => return None,
+    };
+    Some(format!("{what}: {}", io::Error::from_raw_os_error(code % STEP)))
+}
+
+impl Confines {
+    fn apply(&self) -> io::Result<()> {
+        let failed = |step: i32, errno: i32| io::Error::from_raw_os_error(step * STEP + errno);
+        if let Some(most) = self.open_files {
+            bound(Resource::RLIMIT_NOFILE, most, most).map_err(|errno| failed(OPEN_FILES, errno))?;
+        }
+        if let Some(seconds) = self.cpu_seconds {
+            bound(Resource::RLIMIT_CPU, seconds, seconds.saturating_add(1))
+                .map_err(|errno| failed(CPU, errno))?;
+        }
+        if self.nice != 0 {
+            rustix::process::nice(self.nice).map_err(|errno| failed(NICE, errno.raw_os_error()))?;
+        }
+        Ok(())
+    }
+}
+
+/// For good; a hard limit that is lower already counts.
+fn bound(resource: Resource, soft: rlim_t, hard: rlim_t) -> Result<(), i32> {
+    let (_, most) = getrlimit(resource).map_err(|errno| errno as i32)?;
+    setrlimit(resource, soft.min(most), hard.min(most)).map_err(|errno| errno as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_starts_with_its_confines() {
+        let confines = Confines {
+            open_files: Some(20),
+            cpu_seconds: Some(7),
+            nice: 3,
+        };
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -Sn; ulimit -Hn; ulimit -St; nice"]);
+        let own = Command::new("nice").output().expect("started").stdout;
+        let own: i32 = String::from_utf8_lossy(&own).trim().parse().expect("a number");
+        confine(&mut command, confines);
+        let told = command.output().expect("started").stdout;
+        assert_eq!(
+            String::from_utf8_lossy(&told),
+            format!("20\n20\n7\n{}\n", (own + 3).min(19))
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_set_is_named() {
+        let denied = io::Error::from_raw_os_error(NICE * STEP + nix::libc::EPERM);
+        let told = refused(&denied).expect("one of ours");
+        assert!(told.starts_with("its niceness cannot be changed: "), "{told}");
+        assert_eq!(refused(&io::Error::from_raw_os_error(nix::libc::ENOENT)), None);
+        assert_eq!(refused(&io::Error::other("no number")), None);
+    }
+}
