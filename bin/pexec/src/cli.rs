@@ -191,7 +191,29 @@ pub(crate) struct RunFlags {
     /// Write every event as a line of JSON to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) record: RecordFlags,
 }
+
+/// Where a run is recorded, and which one is taken up again.
+#[derive(Debug, Args)]
+pub(crate) struct RecordFlags {
+    /// Record the run in this directory [default of `run`: .pexec/runs beside the job file]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run_dir: Option<PathBuf>,
+    /// Leave no record
+    #[arg(long, conflicts_with_all = ["run_dir", "resume", "rerun_failed"])]
+    pub(crate) no_record: bool,
+    /// Go on with an earlier run of the job (the last one, or that of this id): run what has no recorded success
+    #[arg(long, value_name = "RUN", num_args = 0..=1, require_equals = true, default_missing_value = LAST)]
+    pub(crate) resume: Option<String>,
+    /// The same, but run only what failed, or was blocked by what failed
+    #[arg(long)]
+    pub(crate) rerun_failed: bool,
+}
+
+/// Names the latest run.
+pub(crate) const LAST: &str = "last";
 
 /// `--output`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -36,6 +36,7 @@ mod logging;
 mod output;
 mod pool;
 mod progress;
+mod records;
 mod signals;
 mod sink;
 mod speech;

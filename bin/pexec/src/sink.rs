@@ -1,12 +1,14 @@
-//! Where a run tells what happens: to the events file first, then to the fold that progress and summary are
-//! made of, then to the screen.
+//! Where a run tells what happens: to the record and the events file first, then to the fold that progress and summary
+//! are made of, then to the screen.
 
 use std::io;
 use std::time::{Duration, Instant};
 
 use pexec_job::event::{Event, Kind};
+use pexec_job::exec::Captured;
 use pexec_job::expect::Expect;
-use pexec_job::run::{OutputChunk, Sink};
+use pexec_job::record::Recorder;
+use pexec_job::run::{OutputChunk, Sink, Waker};
 use pexec_job::state::RunState;
 use signal_hook::consts::SIGPIPE;
 
@@ -17,6 +19,7 @@ use crate::{terminal, wording};
 
 /// The command's end of a run.
 pub(crate) struct Console {
+    record: Option<Recorder>,
     events: Option<EventsFile>,
     state: RunState,
     outputs: Outputs,
@@ -28,6 +31,8 @@ pub(crate) struct Console {
 /// What could not be written; the run was ended because of it.
 #[derive(Debug)]
 pub(crate) enum Fault {
+    /// The record.
+    Record(io::Error),
     /// The events file.
     Events(io::Error),
     /// Standard output.
@@ -37,12 +42,14 @@ pub(crate) enum Fault {
 impl Console {
     /// Nothing told yet.
     pub(crate) fn new(
+        record: Option<Recorder>,
         events: Option<EventsFile>,
         outputs: Outputs,
         progress: Progress,
         expect: Box<dyn Expect>,
     ) -> Console {
         Console {
+            record,
             events,
             state: RunState::new(),
             outputs,
@@ -54,8 +61,15 @@ impl Console {
 
     /// Takes progress off the screen, writes what tasks wrote to the last byte, and gives what the run came to.
     pub(crate) fn finish(self) -> (RunState, Option<Fault>) {
-        let written = self.outputs.finish().err().map(Fault::Output);
-        (self.state, self.fault.or(written))
+        let kept = self.record.map(Recorder::finish).and_then(Result::err);
+        let followed = self.events.and_then(|mut events| events.flush().err());
+        let written = self.outputs.finish().err();
+        let fault = self
+            .fault
+            .or(kept.map(Fault::Record))
+            .or(followed.map(Fault::Events))
+            .or(written.map(Fault::Output));
+        (self.state, fault)
     }
 
     fn show(&mut self) -> io::Result<()> {
@@ -77,7 +91,7 @@ impl Console {
     }
 
     /// Keeps the first fault for the end, and gives the run one like it.
-    fn note(&mut self, result: io::Result<()>, fault: fn(io::Error) -> Fault) -> io::Result<()> {
+    fn note<T>(&mut self, result: io::Result<T>, fault: fn(io::Error) -> Fault) -> io::Result<T> {
         result.map_err(|error| {
             let copy = io::Error::new(error.kind(), error.to_string());
             self.fault.get_or_insert(fault(error));
@@ -88,8 +102,11 @@ impl Console {
 
 impl Sink for Console {
     fn event(&mut self, event: &Event) -> io::Result<()> {
-        if let Some(events) = &mut self.events {
-            let written = events.write(event);
+        if self.record.is_some() || self.events.is_some() {
+            let line = event.to_line();
+            let kept = self.record.as_mut().map_or(Ok(()), |record| record.event(&line));
+            self.note(kept, Fault::Record)?;
+            let written = self.events.as_mut().map_or(Ok(()), |events| events.event(&line));
             self.note(written, Fault::Events)?;
         }
         self.state.apply(event);
@@ -111,6 +128,35 @@ impl Sink for Console {
     fn output(&mut self, chunk: OutputChunk<'_>) -> io::Result<()> {
         let written = self.outputs.chunk(&chunk);
         self.note(written, Fault::Output)
+    }
+
+    fn keep(&mut self, stdout: &Captured, stderr: &Captured) -> io::Result<Option<u64>> {
+        let Some(record) = &mut self.record else {
+            return Ok(None);
+        };
+        let kept = record.keep(stdout, stderr);
+        self.note(kept, Fault::Record)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let kept = self.record.as_mut().map_or(Ok(()), Recorder::flush);
+        self.note(kept, Fault::Record)?;
+        let written = self.events.as_mut().map_or(Ok(()), EventsFile::flush);
+        self.note(written, Fault::Events)
+    }
+
+    fn durable(&mut self, haste: bool) -> io::Result<u64> {
+        let safe = match &self.record {
+            Some(record) => record.durable(haste),
+            None => Ok(u64::MAX),
+        };
+        self.note(safe, Fault::Record)
+    }
+
+    fn wakes(&mut self, waker: Waker) {
+        if let Some(record) = &self.record {
+            record.wakes(waker);
+        }
     }
 
     fn idle(&mut self) {

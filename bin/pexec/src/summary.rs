@@ -107,6 +107,14 @@ fn totals(state: &RunState, paint: Paint) -> String {
     );
     let mut text = if all { paint.green(&done) } else { done };
     for (n, what) in [
+        (counts.kept, "kept from before"),
+        (counts.up_to_date, "up to date"),
+    ] {
+        if n > 0 {
+            text += &format!(" ({} {what})", wording::count(n));
+        }
+    }
+    for (n, what) in [
         (failed, "failed"),
         (killed, "stopped"),
         (blocked, "blocked"),

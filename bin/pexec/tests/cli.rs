@@ -28,6 +28,10 @@ mod man;
 mod output;
 #[path = "cli/progress.rs"]
 mod progress;
+#[path = "cli/record.rs"]
+mod record;
+#[path = "cli/resume.rs"]
+mod resume;
 #[path = "cli/retries.rs"]
 mod retries;
 #[path = "cli/signals.rs"]

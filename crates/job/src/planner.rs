@@ -11,7 +11,7 @@ mod task;
 
 use std::ffi::OsString;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::plan::Plan;
@@ -56,6 +56,12 @@ pub struct Overrides {
 /// ```
 pub fn load(path: &Path, overrides: &Overrides) -> Result<Plan, Problems> {
     file::load(path, overrides)
+}
+
+/// The name of the job in a file, and the directory that it works in: what its records are found by. Nothing of it is
+/// planned; `None`: that would tell what is wrong.
+pub fn identity(path: &Path, overrides: &Overrides) -> Option<(String, PathBuf)> {
+    file::identity(path, overrides)
 }
 
 /// Plans one command for each of `items`: `{}` in an argument is the item, a command without it gets the item last,

@@ -10,13 +10,19 @@
 mod events;
 mod fault;
 mod lock;
+mod past;
 mod place;
 mod reading;
+mod recorder;
+mod storage;
 mod store;
 
 pub use events::{Events, Torn};
 pub use fault::Error;
+pub use past::{Again, Fate, Past, Resumed};
 pub use reading::Record;
+pub use recorder::Recorder;
+pub use storage::Storage;
 pub use store::Store;
 
 /// The events, a line each.

@@ -24,9 +24,11 @@ use std::path::PathBuf;
 use crate::event::Event;
 use crate::exec::{Captured, Stream};
 use crate::plan::{Halt, Plan};
+use crate::record::Past;
 use crate::state::RunState;
 use crate::text::Text;
 
+pub use inbox::Waker;
 pub use stop::Stop;
 
 /// How a run is to go.
@@ -45,6 +47,10 @@ pub struct Options {
     pub spill_dir: PathBuf,
     /// How many bytes of each stream of an instance are kept in memory.
     pub inline_limit: u64,
+    /// The number of the first event.
+    pub first_seq: u64,
+    /// What the record says that this run takes up again.
+    pub past: Option<Past>,
 }
 
 impl Options {
@@ -57,6 +63,8 @@ impl Options {
             run_id: run_id.into(),
             spill_dir: spill_dir.into(),
             inline_limit: 256 * 1024,
+            first_seq: 0,
+            past: None,
         }
     }
 }
@@ -77,6 +85,37 @@ pub trait Sink {
     ///
     /// Nothing more is started then, what runs is let finish, and no further output is given.
     fn output(&mut self, chunk: OutputChunk<'_>) -> io::Result<()>;
+
+    /// Keeps for good what an attempt wrote, and tells where. Called before its `output` and its `finished`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`event`](Sink::event).
+    fn keep(&mut self, _stdout: &Captured, _stderr: &Captured) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
+
+    /// The run is about to act, or to wait: what was told is to be written by now.
+    ///
+    /// # Errors
+    ///
+    /// As for [`event`](Sink::event).
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// How far what was told and flushed is safe from a crash of the machine: every event with a smaller `seq`. What
+    /// an outcome leads to waits for it, everything else goes on. `haste`: something that could start waits.
+    ///
+    /// # Errors
+    ///
+    /// As for [`event`](Sink::event).
+    fn durable(&mut self, _haste: bool) -> io::Result<u64> {
+        Ok(u64::MAX)
+    }
+
+    /// Whom to wake when more has become safe. Called once, before anything else.
+    fn wakes(&mut self, _waker: Waker) {}
 
     /// Called at least every 100 ms while `event` and `output` are not busy.
     fn idle(&mut self) {}

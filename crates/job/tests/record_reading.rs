@@ -1,7 +1,8 @@
 //! Records as readers find them: named, whole, cut off, damaged, of somebody else.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
@@ -20,6 +21,11 @@ fn store(id: &str, events: &[u8]) -> (TempDir, Store) {
     (dir, store)
 }
 
+fn events_file(store: &Store) -> File {
+    let path = store.path().join("r1/events.ndjson");
+    File::options().write(true).open(path).expect("there")
+}
+
 fn put(runs: &Path, id: &str, events: &[u8]) {
     fs::create_dir_all(runs.join(id)).expect("made");
     fs::write(runs.join(id).join("events.ndjson"), events).expect("written");
@@ -27,8 +33,14 @@ fn put(runs: &Path, id: &str, events: &[u8]) {
 }
 
 /// What can be read, what was cut off (line, bytes), and what is wrong.
-fn read(events: &[u8]) -> (usize, Option<(u64, u64)>, Option<Error>) {
+type Seen = (usize, Option<(u64, u64)>, Option<Error>);
+
+fn read(events: &[u8]) -> Seen {
     let (_dir, store) = store("r1", events);
+    read_in(&store)
+}
+
+fn read_in(store: &Store) -> Seen {
     let mut reader = store.find("r1").expect("there").events().expect("opens");
     let mut whole = 0;
     let wrong = loop {
@@ -110,14 +122,17 @@ fn a_whole_record_gives_every_event() {
 #[test]
 fn a_cut_at_any_byte_leaves_the_whole_lines_before_it() {
     let bytes = LINES.as_bytes();
-    for cut in 0..bytes.len() {
+    let (_dir, store) = store("r1", bytes);
+    let file = events_file(&store);
+    for cut in (0..bytes.len()).rev() {
+        file.set_len(cut as u64).expect("cut");
         let whole = bytes[..cut].iter().filter(|&&b| b == b'\n').count();
         let start = bytes[..cut]
             .iter()
             .rposition(|&b| b == b'\n')
             .map_or(0, |at| at + 1);
         let torn = (cut > start).then_some((whole as u64 + 1, (cut - start) as u64));
-        let (read, cut_off, wrong) = read(&bytes[..cut]);
+        let (read, cut_off, wrong) = read_in(&store);
         assert!(wrong.is_none(), "{wrong:?} at {cut}");
         assert_eq!((read, cut_off), (whole, torn), "cut at {cut}");
     }
@@ -127,15 +142,20 @@ fn a_cut_at_any_byte_leaves_the_whole_lines_before_it() {
 fn a_flipped_bit_is_damage_of_its_line_and_of_the_last_line_a_torn_end() {
     let count = LINES.lines().count();
     let mut start = 0;
+    let (_dir, store) = store("r1", LINES.as_bytes());
+    let file = events_file(&store);
     for (nth, line) in LINES.lines().enumerate() {
         for at in 0..=line.len() {
-            let mut bytes = LINES.as_bytes().to_vec();
-            bytes[start + at] ^= 1 << ((at + nth) % 8);
-            let (whole, torn, wrong) = read(&bytes);
+            let place = start + at;
+            let byte = LINES.as_bytes()[place];
+            let flipped = byte ^ 1 << (place % 8);
+            file.write_all_at(&[flipped], place as u64).expect("written");
+            let (whole, torn, wrong) = read_in(&store);
+            file.write_all_at(&[byte], place as u64).expect("written");
             // A line whose end is hit goes on into the next one.
             let last = nth + 1 == count || (nth + 2 == count && at == line.len());
             // One that gains an end where none was is two lines.
-            let split = bytes[start + at] == b'\n';
+            let split = flipped == b'\n';
             match wrong {
                 None => assert!(
                     last && !split && whole == nth && torn.is_some(),

@@ -5,10 +5,12 @@ use std::io::{self, BufRead, BufReader, IsTerminal};
 use std::os::unix::ffi::OsStringExt;
 
 use pexec_job::planner;
+use serde_json::Value;
 
 use super::execute;
 use crate::cli::Each;
 use crate::exit::Exit;
+use crate::records::Place;
 use crate::speech::{complain, refuse};
 use crate::terminal::Terminal;
 
@@ -22,8 +24,8 @@ pub(crate) fn each(args: Each, terminal: Terminal, logging: bool) -> Exit {
         Ok(parts) => parts,
         Err(why) => return refuse(why),
     };
-    let run_id = execute::run_id();
-    let overrides = execute::overrides(&flags, &run_id);
+    let overrides = execute::overrides(&flags);
+    let text = job_file(&command, items.as_deref());
     let planned = match items {
         Some(items) => {
             let total = items.len() as u64;
@@ -46,10 +48,35 @@ pub(crate) fn each(args: Each, terminal: Terminal, logging: bool) -> Exit {
             )
         }
     };
-    match planned {
-        Ok(plan) => execute::execute(plan, flags, run_id, terminal, logging),
-        Err(problems) => super::explain(&problems, terminal),
+    let plan = match planned {
+        Ok(plan) => plan,
+        Err(problems) => return super::explain(&problems, terminal),
+    };
+    match Place::find(&flags.record, Some((&plan.name, &plan.dir)), None) {
+        Ok(place) => execute::execute(plan, flags, place, text.as_bytes(), terminal, logging),
+        Err(exit) => exit,
     }
+}
+
+/// The job file that would do the same, for the record.
+fn job_file(command: &[OsString], items: Option<&[OsString]>) -> String {
+    let quoted = |word: &OsString| Value::from(word.to_string_lossy()).to_string();
+    let list = |words: Vec<String>| format!("[{}]", words.join(", "));
+    let source = match items {
+        None => "{ lines = \"-\" }".to_owned(),
+        Some(items) => format!("{{ values = {} }}", list(items.iter().map(quoted).collect())),
+    };
+    let holder = "\0";
+    let bound = |word: &OsString| {
+        let word = quoted(word).replace("{}", holder);
+        let word = word.replace('{', "{{").replace('}', "}}");
+        word.replace(holder, "{item}")
+    };
+    let mut words: Vec<String> = command.iter().map(bound).collect();
+    if !words.iter().any(|word| word.contains("{item}")) {
+        words.push("\"{item}\"".to_owned());
+    }
+    format!("[tasks.each]\nforeach = {source}\ncommand = {}\n", list(words))
 }
 
 /// The command, and the items after the separator where there is one.

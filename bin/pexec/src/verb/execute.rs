@@ -6,6 +6,7 @@ use std::time::Instant;
 use pexec_job::expect::NoHistory;
 use pexec_job::plan::{Output, Plan};
 use pexec_job::planner::Overrides;
+use pexec_job::record::Recorder;
 use pexec_job::run::{self, Options, Stop};
 use pexec_job::state::RunState;
 use signal_hook::consts::SIGPIPE;
@@ -15,6 +16,7 @@ use crate::events_file::EventsFile;
 use crate::exit::Exit;
 use crate::output::Outputs;
 use crate::progress::Progress;
+use crate::records::{Opened, Place};
 use crate::signals::{Interrupt, Watch};
 use crate::sink::{Console, Fault};
 use crate::speech::complain;
@@ -22,25 +24,13 @@ use crate::terminal::Terminal;
 use crate::writer::Writer;
 use crate::{pool, summary};
 
-/// A name for a run that sorts by time and that two runs hardly share.
-pub(super) fn run_id() -> String {
-    let now = jiff::Timestamp::now();
-    let nanos = now.subsec_nanosecond().unsigned_abs();
-    format!(
-        "{}-{:04x}",
-        now.strftime("%Y%m%d-%H%M%S"),
-        (nanos ^ std::process::id().rotate_left(8)) & 0xffff
-    )
-}
-
 /// What the flags say over the plan.
-pub(super) fn overrides(flags: &RunFlags, run_id: &str) -> Overrides {
+pub(super) fn overrides(flags: &RunFlags) -> Overrides {
     Overrides {
         retries: flags.retries,
         timeout: flags.timeout,
         workers: flags.jobs.clone(),
         halt: flags.halt.clone(),
-        run_id: run_id.to_owned(),
         ..Overrides::default()
     }
 }
@@ -49,7 +39,8 @@ pub(super) fn overrides(flags: &RunFlags, run_id: &str) -> Overrides {
 pub(super) fn execute(
     plan: Plan,
     flags: RunFlags,
-    run_id: String,
+    place: Place,
+    job: &[u8],
     terminal: Terminal,
     logging: bool,
 ) -> Exit {
@@ -67,6 +58,11 @@ pub(super) fn execute(
             ));
             return Exit::Record;
         }
+    };
+    let run_id = place.id.clone();
+    let Opened { recorder, past } = match place.open(job) {
+        Ok(opened) => opened,
+        Err(exit) => return exit,
     };
     // Removed when this returns, whatever the run comes to: signals only ever ask the run to end.
     let spill = match tempfile::Builder::new().prefix("pexec-").tempdir() {
@@ -101,8 +97,9 @@ pub(super) fn execute(
             return Exit::Pool;
         }
     };
+    let first_seq = recorder.as_ref().map_or(0, Recorder::next_seq);
     let outputs = Outputs::new(mode, writer, spill.path(), terminal);
-    let mut console = Console::new(events, outputs, progress, Box::new(NoHistory));
+    let mut console = Console::new(recorder, events, outputs, progress, Box::new(NoHistory));
     let pool = match pool::build(&plan, jobs) {
         Ok(pool) => pool,
         Err(error) => {
@@ -113,6 +110,8 @@ pub(super) fn execute(
     let options = Options {
         stream: mode == Output::Line,
         stop: interrupt.stop(),
+        first_seq,
+        past,
         ..Options::new(jobs, run_id, spill.path())
     };
     let result = run::run(&pool, plan, options, &mut console);
@@ -125,6 +124,9 @@ pub(super) fn execute(
             .write_all(summary::render(&state, mode != Output::None, terminal.colour).as_bytes());
     }
     match (&fault, &result) {
+        (Some(Fault::Record(error)), _) => {
+            complain(&format!("cannot write the record {error}; the run was ended"));
+        }
         (Some(Fault::Events(error)), _) => {
             complain(&format!("cannot write events: {error}; the run was ended"));
         }
@@ -147,7 +149,7 @@ fn judge(
 ) -> Exit {
     let counts = state.counts();
     match (fault, result) {
-        (Some(Fault::Events(_)), _) => Exit::Record,
+        (Some(Fault::Record(_) | Fault::Events(_)), _) => Exit::Record,
         (Some(Fault::Output(_)), _) => Exit::Output,
         // The last bytes may find the pipe closed when the run is over.
         _ if interrupt.first() == Some(SIGPIPE) => Exit::Signal(SIGPIPE),

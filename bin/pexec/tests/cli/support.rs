@@ -28,24 +28,31 @@ pub(crate) struct Test {
     stdin: Option<Vec<u8>>,
     env: BTreeMap<String, String>,
     mark: String,
+    /// Somebody else has files in the directory for temporary ones.
+    shares: bool,
 }
 
 impl Test {
     /// An empty directory.
     pub(crate) fn new() -> Test {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
         let dir = tempfile::Builder::new()
             .prefix("pexec-cli-")
             .tempdir()
             .expect("a directory");
         fs::create_dir(dir.path().join("tmp")).expect("a directory");
+        Test::within(&Rc::new(dir))
+    }
+
+    fn within(dir: &Rc<TempDir>) -> Test {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
         let mark = format!("{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         Test {
-            dir: Rc::new(dir),
+            dir: Rc::clone(dir),
             args: Vec::new(),
             stdin: Some(Vec::new()),
             env: BTreeMap::new(),
             mark,
+            shares: false,
         }
     }
 
@@ -185,6 +192,13 @@ impl Started {
         self.test.path()
     }
 
+    /// Another command in the same directory, while this one runs.
+    pub(crate) fn beside(&self, words: &str) -> Done {
+        let mut test = Test::within(&self.test.dir).args(words.split(' '));
+        test.shares = true;
+        test.run()
+    }
+
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {
         let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
@@ -252,7 +266,11 @@ impl Started {
         };
         assert!(!late, "did not end within {WATCHDOG:?}\n{done}");
         assert!(left.is_empty(), "processes left behind: {left:?}\n{done}");
-        if status.signal() != Some(9) {
+        if status.signal() == Some(9) {
+            // It could not tidy up; who comes after it in this directory is not to be blamed.
+            let _ = fs::remove_dir_all(done.path("tmp"));
+            fs::create_dir(done.path("tmp")).expect("ours");
+        } else if !self.test.shares {
             let files: Vec<_> = fs::read_dir(done.path("tmp"))
                 .expect("ours")
                 .flatten()
@@ -368,6 +386,17 @@ impl Done {
             assert!(!self.stderr.contains(part), "`{part}` is said\n{self}");
         }
         self
+    }
+
+    /// Another command in the same directory; its words have no spaces in them.
+    #[track_caller]
+    pub(crate) fn again(&self, words: &str) -> Done {
+        Test::within(&self.dir).args(words.split(' ')).run()
+    }
+
+    /// A shell script in the same directory.
+    pub(crate) fn shell(&self, script: &str) -> Done {
+        Test::within(&self.dir).shell(script)
     }
 
     /// A path in the directory.

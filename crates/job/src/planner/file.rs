@@ -64,6 +64,18 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+pub(super) fn identity(path: &Path, overrides: &Overrides) -> Option<(String, PathBuf)> {
+    let text = String::from_utf8(read(path).ok()?).ok()?;
+    let spec = spec::read(&text, overrides, &mut Findings::default());
+    Some((spec.name.unwrap_or_else(|| stem(path)), directory(path).ok()?))
+}
+
+/// The name of a job that has none.
+fn stem(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or(path.as_os_str());
+    stem.to_string_lossy().into_owned()
+}
+
 /// The directory that the file was named in, not the one that a link to it leads to.
 fn directory(path: &Path) -> io::Result<PathBuf> {
     let mut dir = std::path::absolute(path)?;
@@ -120,12 +132,8 @@ fn plan(
             tasks.push(planned);
         }
     }
-    let name = spec.name.unwrap_or_else(|| {
-        let stem = path.file_stem().unwrap_or(path.as_os_str());
-        stem.to_string_lossy().into_owned()
-    });
     Some(Plan {
-        name,
+        name: spec.name.unwrap_or_else(|| stem(path)),
         dir,
         workers,
         output: spec.output,

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, mkdirat};
 
 /// A directory that whoever asked for it has named: links on the way to it are theirs.
 pub(super) fn base(path: &Path) -> io::Result<OwnedFd> {
@@ -28,6 +28,26 @@ pub(super) fn dir(parent: impl AsFd, name: &str) -> io::Result<OwnedFd> {
 
 fn is_link(parent: impl AsFd, name: &str) -> bool {
     nix::fcntl::readlinkat(parent, name).is_ok()
+}
+
+/// Makes a directory in `parent`; false: there was something of this name.
+pub(super) fn make_dir(parent: impl AsFd, name: &str) -> io::Result<bool> {
+    match mkdirat(parent, name, Mode::from_bits_truncate(0o777)) {
+        Ok(()) => Ok(true),
+        Err(Errno::EEXIST) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes a file in `parent`, which must not be there yet, to append to.
+pub(super) fn make_file(parent: impl AsFd, name: &str) -> io::Result<File> {
+    let flags = OFlag::O_CREAT
+        | OFlag::O_EXCL
+        | OFlag::O_RDWR
+        | OFlag::O_APPEND
+        | OFlag::O_NOFOLLOW
+        | OFlag::O_CLOEXEC;
+    Ok(openat(parent, name, flags, Mode::from_bits_truncate(0o666))?.into())
 }
 
 /// A file in `parent`, to read or to append to. Neither a link nor a pipe, which would keep the reader waiting.

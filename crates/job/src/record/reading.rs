@@ -109,19 +109,19 @@ impl Record {
         }
     }
 
-    fn open(&self) -> Result<OwnedFd, Error> {
+    pub(super) fn open(&self) -> Result<OwnedFd, Error> {
         place::dir(self.store.open()?, &self.id).map_err(|error| Error::Io {
             path: self.path(),
-            doing: "read",
+            doing: "open",
             error,
         })
     }
 
-    fn file(&self, name: &'static str, write: bool) -> Result<File, Error> {
+    pub(super) fn file(&self, name: &'static str, write: bool) -> Result<File, Error> {
         place::file(self.open()?, name, write).map_err(|error| self.failed(name, "open", error))
     }
 
-    fn failed(&self, name: &str, doing: &'static str, error: io::Error) -> Error {
+    pub(super) fn failed(&self, name: &str, doing: &'static str, error: io::Error) -> Error {
         Error::Io {
             path: self.path().join(name),
             doing,

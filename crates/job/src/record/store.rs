@@ -1,6 +1,6 @@
 //! The directory of records: which runs there are, by which names.
 
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use super::{EVENTS, Error, Record, place};
 /// How many candidates an ambiguous name is told with.
 const CANDIDATES: usize = 5;
 const PARTS: [&str; 2] = [".pexec", "runs"];
+const IGNORE: &str = ".gitignore";
 
 /// A directory of records.
 #[derive(Clone, Debug)]
@@ -111,6 +112,32 @@ impl Store {
         };
         let found = self.list()?.into_iter().rev().find(same);
         found.ok_or_else(|| self.missing("last"))
+    }
+
+    /// Makes the directory, as far as it is missing, and opens it.
+    pub(super) fn make(&self) -> Result<OwnedFd, Error> {
+        let mut path = self.base.clone();
+        if !self.beside {
+            std::fs::create_dir_all(&path).map_err(|error| failed(&path, "make", error))?;
+        }
+        let mut dir = place::base(&path).map_err(|error| failed(&path, "open", error))?;
+        for part in PARTS.into_iter().filter(|_| self.beside) {
+            path.push(part);
+            let made = |error| failed(&path, "make", error);
+            let new = place::make_dir(&dir, part).map_err(made)?;
+            dir = place::dir(&dir, part).map_err(made)?;
+            if new && part == PARTS[0] {
+                // Whoever commits the directory does not want its records.
+                let mut ignore = place::make_file(&dir, IGNORE).map_err(made)?;
+                ignore.write_all(b"*\n").map_err(made)?;
+            }
+        }
+        Ok(dir)
+    }
+
+    /// There is something of this name.
+    pub fn has(&self, id: &str) -> bool {
+        self.path().join(id).symlink_metadata().is_ok()
     }
 
     /// Opens the directory.

@@ -1,6 +1,8 @@
 //! The loop of a run: start what may start, wait, take in what came, see whether to stop.
 
+mod hold;
 mod land;
+mod past;
 mod stopping;
 
 use std::collections::{HashMap, VecDeque};
@@ -13,7 +15,7 @@ use pexec::{Executor, TrySubmitError};
 use super::delayed::Delayed;
 use super::feed::{Feed, Pulled};
 use super::flight::{Flight, Ready, who};
-use super::inbox::{Inbox, Message};
+use super::inbox::{Inbox, Message, Waker};
 use super::judge;
 use super::tail::Tail;
 use super::tasks::Tasks;
@@ -44,6 +46,8 @@ pub(super) struct Conductor<'a, E> {
     again: VecDeque<Ready>,
     /// Attempts that are to be made again later.
     delayed: Delayed<Ready>,
+    held: VecDeque<hold::Held>,
+    past: past::Kept,
     flights: HashMap<u64, Flight>,
     launched: u64,
     /// For the spread of pauses: another one in every run.
@@ -71,7 +75,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
     pub(super) fn new(
         executor: &'a E,
         plan: Plan,
-        options: Options,
+        mut options: Options,
         sink: &'a mut dyn Sink,
     ) -> Conductor<'a, E> {
         use std::os::unix::ffi::OsStringExt;
@@ -85,16 +89,19 @@ impl<'a, E: Executor> Conductor<'a, E> {
         };
         let inbox = Arc::new(Inbox::new());
         options.stop.wakes(&inbox);
+        sink.wakes(Waker::of(&inbox));
         Conductor {
             executor,
+            teller: Teller::new(sink, options.first_seq),
+            past: past::Kept::new(options.past.take(), plan.tasks.len()),
             options,
-            teller: Teller::new(sink),
             inbox,
             tasks,
             sources: plan.tasks.into_iter().map(source).collect(),
             job: (plan.name, Text::from(plan.dir.into_os_string().into_vec())),
             again: VecDeque::new(),
             delayed: Delayed::new(),
+            held: VecDeque::new(),
             flights: HashMap::new(),
             launched: 0,
             seed: RandomState::new().hash_one(0),
@@ -112,13 +119,16 @@ impl<'a, E: Executor> Conductor<'a, E> {
         loop {
             self.heed_policy();
             self.heed_stop();
+            self.act();
             self.launch();
-            let blocked_left = self.tell_blocked();
-            if self.flights.is_empty() && !blocked_left && !self.may_start() {
+            self.make_haste();
+            let more = self.tell_blocked() | self.tell_kept();
+            if self.flights.is_empty() && self.held.is_empty() && !more && !self.may_start() {
                 break;
             }
+            self.teller.flush();
             // Emptied now, the inbox is told of room at once; what came is handled after.
-            let wait = if blocked_left { Duration::ZERO } else { self.turn() };
+            let wait = if more { Duration::ZERO } else { self.turn() };
             for message in self.inbox.take(wait) {
                 match message {
                     Message::Note { flight, bytes } => self.note(flight, &bytes),
@@ -142,7 +152,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
             jobs,
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            resumed: false,
+            resumed: self.past.is_there(),
         });
         for source in &self.sources {
             self.teller.event(Kind::Planned {
@@ -188,6 +198,15 @@ impl<'a, E: Executor> Conductor<'a, E> {
         })
     }
 
+    /// How many attempts may be under way. What is submitted beyond the workers saves them a wait, but nobody can say any
+    /// more that it is not to start.
+    fn window(&self) -> usize {
+        match self.policy {
+            None => self.options.jobs.saturating_mul(2).saturating_add(2),
+            Some(_) => self.options.jobs,
+        }
+    }
+
     fn launch(&mut self) {
         if !self.delayed.is_empty() {
             let now = Instant::now();
@@ -195,12 +214,8 @@ impl<'a, E: Executor> Conductor<'a, E> {
                 self.again.push_back(ready);
             }
         }
-        // What is submitted beyond the workers saves them a wait, but nobody can say any more that it is not to start.
-        let window = match self.policy {
-            None => self.options.jobs.saturating_mul(2).saturating_add(2),
-            Some(_) => self.options.jobs,
-        };
-        while self.flights.len() < window && self.goes_on() {
+        let window = self.window();
+        while self.flights.len() < window && self.held.len() < hold::MOST && self.goes_on() {
             let Some(ready) = self.next() else { return };
             if let Err(ready) = self.submit(ready) {
                 self.again.push_front(ready);
@@ -220,10 +235,17 @@ impl<'a, E: Executor> Conductor<'a, E> {
                 match self.sources[task].feed.pull(&self.inbox) {
                     Pulled::Instance(instance) => {
                         self.sources[task].pulled += 1;
+                        let who = who(&self.sources[task].name, &instance);
+                        if !self.is_to_run(task, &who) {
+                            if self.past.is_tired() {
+                                return None;
+                            }
+                            continue 'look;
+                        }
                         self.tasks.begin(task);
                         return Some(Ready {
                             task,
-                            who: who(&self.sources[task].name, &instance),
+                            who,
                             instance,
                             attempt: 1,
                             announced: true,
@@ -253,6 +275,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
                 total: source.total,
             });
         }
+        self.tell_kept_of(task);
         self.tasks.exhaust(task);
     }
 
@@ -418,7 +441,9 @@ impl<'a, E: Executor> Conductor<'a, E> {
                 Pulled::Instance(instance) => {
                     source.pulled += 1;
                     let who = who(&source.name, &instance);
-                    self.teller.event(Kind::Blocked { who, by });
+                    if self.is_to_run(task, &who) {
+                        self.teller.event(Kind::Blocked { who, by });
+                    }
                 }
                 // A source of known length never waits, and what it was to give does not matter any more.
                 Pulled::Wait | Pulled::End | Pulled::Failed(_) => self.end_source(task),

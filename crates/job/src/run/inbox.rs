@@ -5,7 +5,7 @@
 //! `try_submit`), so the two cannot wait for each other; and on the run's own thread, where an inline executor
 //! calls back, nothing waits at all.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
@@ -27,6 +27,27 @@ pub(super) enum Message {
         /// The flight.
         flight: u64,
     },
+}
+
+/// Has a run look again at what it waits for; from any thread.
+#[derive(Clone)]
+pub struct Waker(Arc<Inbox>);
+
+impl Waker {
+    pub(super) fn of(inbox: &Arc<Inbox>) -> Waker {
+        Waker(Arc::clone(inbox))
+    }
+
+    /// Does that.
+    pub fn wake(&self) {
+        self.0.wake();
+    }
+}
+
+impl std::fmt::Debug for Waker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Waker")
+    }
 }
 
 /// The queue of messages.
@@ -142,7 +163,6 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
     use std::sync::mpsc;
 
     const WATCHDOG: Duration = Duration::from_secs(30);

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::{OutputChunk, Sink};
 use crate::event::{Event, Kind};
+use crate::exec::Captured;
 use crate::state::RunState;
 
 /// Two calls of `idle` are at least this far apart.
@@ -24,11 +25,11 @@ pub(super) struct Teller<'a> {
 }
 
 impl<'a> Teller<'a> {
-    pub(super) fn new(sink: &'a mut dyn Sink) -> Teller<'a> {
+    pub(super) fn new(sink: &'a mut dyn Sink, first_seq: u64) -> Teller<'a> {
         Teller {
             sink,
             state: RunState::new(),
-            seq: 0,
+            seq: first_seq,
             idled: Instant::now(),
             events_ok: true,
             output_ok: true,
@@ -51,15 +52,44 @@ impl<'a> Teller<'a> {
                     self.seq += 1;
                     self.state.apply(&event);
                 }
-                Err(error) => {
-                    self.events_ok = false;
-                    self.output_ok = false;
-                    self.error.get_or_insert(error);
-                }
+                Err(error) => self.refused(error),
             }
         }
         self.idle();
         self.events_ok
+    }
+
+    /// Keeps what an attempt wrote.
+    pub(super) fn keep(&mut self, stdout: &Captured, stderr: &Captured) -> Option<u64> {
+        self.ask(|sink| sink.keep(stdout, stderr)).flatten()
+    }
+
+    /// What was told so far is written. False: it is not, and must have no consequences.
+    pub(super) fn flush(&mut self) -> bool {
+        self.ask(|sink| sink.flush()).is_some()
+    }
+
+    /// Every event with a smaller number is safe; `None`: nothing is any more.
+    pub(super) fn durable(&mut self, haste: bool) -> Option<u64> {
+        self.ask(|sink| sink.durable(haste))
+    }
+
+    fn ask<T>(&mut self, ask: impl FnOnce(&mut dyn Sink) -> io::Result<T>) -> Option<T> {
+        if !self.events_ok {
+            return None;
+        }
+        ask(self.sink).map_err(|error| self.refused(error)).ok()
+    }
+
+    fn refused(&mut self, error: io::Error) {
+        self.events_ok = false;
+        self.output_ok = false;
+        self.error.get_or_insert(error);
+    }
+
+    /// The number of the next event.
+    pub(super) fn seq(&self) -> u64 {
+        self.seq
     }
 
     /// Gives output.

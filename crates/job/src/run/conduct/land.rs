@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use pexec::{Executor, TaskError};
 
+use super::hold::Held;
 use super::{Conductor, chunk};
-use crate::event::{Ended, Kind, Outcome, Who};
+use crate::event::{Ended, Kind, Who};
 use crate::exec::{self, Report};
 use crate::plan::Cause;
 use crate::run::OutputKind;
@@ -55,6 +56,7 @@ impl<E: Executor> Conductor<'_, E> {
                     (Err(_), None) => None,
                 };
                 if let Some((stdout, stderr)) = written {
+                    ended.output_at = self.teller.keep(stdout, stderr);
                     if let Some(tail) = tail {
                         tail.finish([stdout, stderr], &mut |kind| {
                             self.teller.output(chunk(&ready, &self.sources, kind));
@@ -88,7 +90,7 @@ impl<E: Executor> Conductor<'_, E> {
         }
     }
 
-    /// Tells an end, and then acts on it.
+    /// Tells an end, which is acted on when it is safe.
     fn settle(&mut self, ready: Ready, who: Who, ended: Ended, again: Option<Cause>) {
         let outcome = ended.outcome;
         let rules = &self.sources[ready.task].retry;
@@ -100,24 +102,15 @@ impl<E: Executor> Conductor<'_, E> {
             attempt: ready.attempt,
             end,
         });
-        if !told {
-            self.tasks.abandon(ready.task);
-        } else if retry {
-            let next = Ready {
-                attempt: ready.attempt + 1,
-                announced: false,
-                ..ready
-            };
-            match pause.is_zero() {
-                true => self.again.push_back(next),
-                false => self.delayed.push(Instant::now() + pause, next),
-            }
-        } else if outcome.is_success() {
-            self.tasks.succeed(ready.task);
-        } else if outcome == Outcome::Killed {
-            self.tasks.abandon(ready.task);
+        if told {
+            self.held.push_back(Held {
+                told: self.teller.seq(),
+                ready,
+                outcome,
+                again: retry.then(|| Instant::now() + pause),
+            });
         } else {
-            self.tasks.fail(ready.task, &ready.instance.label);
+            self.tasks.abandon(ready.task);
         }
         self.heed_policy();
     }

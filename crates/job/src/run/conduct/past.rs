@@ -1,0 +1,80 @@
+//! Instances that a resumed run does not run again: they are taken from their sources like all others, and counted.
+
+use pexec::Executor;
+
+use super::Conductor;
+use crate::event::{Kind, Who};
+use crate::record::{Fate, Past};
+
+/// How many instances are passed over in one turn: the run must go on listening meanwhile.
+const TURN: u64 = 4096;
+
+/// What is left of the past, and what is still to be told of it.
+pub(super) struct Kept {
+    past: Option<Past>,
+    /// By task.
+    untold: Vec<u64>,
+    passed: u64,
+}
+
+impl Kept {
+    pub(super) fn new(past: Option<Past>, tasks: usize) -> Kept {
+        Kept {
+            past,
+            untold: vec![0; tasks],
+            passed: 0,
+        }
+    }
+
+    pub(super) fn is_there(&self) -> bool {
+        self.past.is_some()
+    }
+
+    /// Enough of them were passed over for now.
+    pub(super) fn is_tired(&self) -> bool {
+        self.passed >= TURN
+    }
+}
+
+impl<E: Executor> Conductor<'_, E> {
+    /// Whether an instance that its source has just given is to run, as far as the past goes. One that is not is done
+    /// with.
+    pub(super) fn is_to_run(&mut self, task: usize, who: &Who) -> bool {
+        let (Some(past), Some(key)) = (&mut self.past.past, &who.key) else {
+            return true;
+        };
+        let fate = past.fate(&who.task, key);
+        match fate {
+            Fate::Run => return true,
+            Fate::Kept => self.past.untold[task] += 1,
+            Fate::Left => {
+                self.tasks.begin(task);
+                self.tasks.abandon(task);
+            }
+        }
+        self.past.passed += 1;
+        false
+    }
+
+    /// Tells how many instances of a task were kept, before anything is made of it.
+    pub(super) fn tell_kept_of(&mut self, task: usize) {
+        let count = std::mem::take(&mut self.past.untold[task]);
+        if count > 0 {
+            let task = self.sources[task].name.clone();
+            self.teller.event(Kind::Kept { task, count });
+        }
+    }
+
+    /// The same of all tasks. True: it may be that there are more.
+    pub(super) fn tell_kept(&mut self) -> bool {
+        if self.past.passed == 0 {
+            return false;
+        }
+        for task in 0..self.past.untold.len() {
+            self.tell_kept_of(task);
+        }
+        let more = self.past.is_tired() && self.goes_on();
+        self.past.passed = 0;
+        more
+    }
+}
