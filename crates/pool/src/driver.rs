@@ -40,6 +40,7 @@ use crate::core::{Action, Config, Core, Key, Load, Placement, Recall};
 use crate::error::TaskError;
 use crate::function::Descriptor;
 use crate::future::slot::SlotRef;
+use crate::observed::Observer;
 use crate::process::info::{PoolStats, WorkerInfo, WorkerState, resident_bytes};
 use crate::process::shared::{Command, NewTask, Placed, Pushes, Shared};
 use link::Link;
@@ -86,6 +87,7 @@ pub(crate) struct Driver {
     actions: Vec<Action>,
     pushed: Pushes,
     terminal: stderr::Terminal,
+    observer: Observer,
     closed: bool,
     /// Told about the first attempt to start a worker: its pid, or why there is none.
     first_start: Option<SyncSender<io::Result<u32>>>,
@@ -131,6 +133,7 @@ impl Driver {
         let workers = config.size.most;
         let now = Instant::now();
         Driver {
+            observer: Observer::new(Arc::clone(&shared)),
             shared,
             core: Core::new(config, now),
             launch,

@@ -52,6 +52,7 @@ mod limits;
 mod local;
 mod map;
 pub mod named;
+mod observed;
 mod options;
 mod outcome;
 mod panics;

@@ -160,6 +160,7 @@ impl ProcessPool {
     fn wait(&self, until: Option<Instant>) -> bool {
         let finished = self.shared.wait_finished(until);
         if finished {
+            self.shared.observed.drain();
             self.shared.callbacks.drain();
         }
         finished

@@ -12,6 +12,7 @@ mod lifeline;
 mod marks;
 mod serve;
 mod startup;
+mod trace;
 
 pub use current::state;
 pub use groups::{GroupGuard, guard_group};

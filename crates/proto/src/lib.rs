@@ -11,9 +11,11 @@ pub mod ids;
 pub mod key;
 pub mod mark;
 pub mod message;
+pub mod trace;
 
 pub use frame::{Direction, Frame, FrameError, Frames, HEADER_LEN, Header, Kind, Role, Stage};
 pub use handshake::{Handshake, HandshakeError, Hello, PROTOCOL_VERSION, Progress};
 pub use ids::{BuildId, TaskId};
 pub use key::Key;
 pub use message::{Context, FunctionRef, Limits, PanicInfo, Refused, Setup, WorkerFailure};
+pub use trace::Trace;

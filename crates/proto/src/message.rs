@@ -31,6 +31,8 @@ pub struct Setup {
     /// What the marks begin with that it is to leave in its standard output and standard error around each task, where
     /// those are captured.
     pub capture: Option<[u8; 16]>,
+    /// Up to which level the supervisor wants to hear what its code tells `tracing`: 1 (errors) to 5 (everything).
+    pub trace: Option<u8>,
 }
 
 /// What a process or a task may use. `None`: what it may use anyway.

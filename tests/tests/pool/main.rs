@@ -39,6 +39,7 @@ mod spawn;
 mod starting;
 mod stopping;
 mod timeouts;
+mod tracing;
 mod traffic;
 mod transports;
 mod tricky;

@@ -210,7 +210,8 @@ impl Driver {
 
     fn complete(&mut self, key: Key, ending: Ending, left_queue: &mut usize) {
         if let Some(task) = self.tasks[key as usize].take() {
-            if let Some(worker) = ending.worker()
+            let worker = ending.worker();
+            if let Some(worker) = worker
                 && let Some(output) = self.last_output(worker)
             {
                 task.set_output(output);
@@ -222,7 +223,13 @@ impl Driver {
             if task.batch().is_some() {
                 return self.end_item(key, task, &error);
             }
-            task.complete(Err(Box::new(error)));
+            let end = Err(Box::new(error));
+            match worker {
+                Some(worker) => self.observer.complete(worker, task, end),
+                None => {
+                    task.complete(end);
+                }
+            }
         }
         self.core.release(key);
     }

@@ -20,6 +20,7 @@ use crate::error::{Side, TaskError};
 use crate::future::batch::Results;
 use crate::future::bytes::Descriptors;
 use crate::future::slot::{Carried, SlotRef, Value};
+use crate::observed::Observer;
 use crate::outcome::Output;
 
 /// One worker's answers on their way to the core and to the tasks' slots.
@@ -38,6 +39,7 @@ pub(super) struct Reader<'a> {
     pub(super) stderr: &'a mut Stderr,
     pub(super) terminal: &'a mut Terminal,
     pub(super) watch: &'a Watch,
+    pub(super) observer: &'a mut Observer,
 }
 
 /// What a worker has announced to go along with its next answer.
@@ -144,6 +146,11 @@ impl Reader<'_> {
                     task.set_progress(f64::from_le_bytes(*share), text);
                 }
             }
+            Kind::Trace => {
+                let label = self.core.running(self.slot, header.task);
+                let label = label.and_then(|key| self.tasks[key as usize].as_ref()?.label());
+                self.observer.take(self.slot, header.task, label, body.bytes());
+            }
             Kind::Leaving => {}
             Kind::Hello
             | Kind::Proof
@@ -204,7 +211,14 @@ impl Reader<'_> {
             if let Some(pace) = progress.results.pace {
                 self.core.set_pace(self.slot, pace);
             }
-            if batches::complete(self.core, self.tasks, self.slot, *progress, self.now) {
+            if batches::complete(
+                self.core,
+                self.tasks,
+                self.observer,
+                self.slot,
+                *progress,
+                self.now,
+            ) {
                 return Ok(());
             }
         }
@@ -239,7 +253,7 @@ impl Reader<'_> {
                     if let Some(output) = output {
                         task.set_output(output);
                     }
-                    task.complete(end(self.max_message));
+                    self.observer.complete(self.slot, task, end(self.max_message));
                     tracing::trace!(
                         task = header.task,
                         slot = self.slot,

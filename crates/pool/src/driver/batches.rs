@@ -10,6 +10,7 @@ use crate::core::{Answer, Key, Policy, ResultKind};
 use crate::error::TaskError;
 use crate::future::batch::{Batch, Results};
 use crate::future::slot::{Slot, SlotRef, Value};
+use crate::observed::Observer;
 
 /// The batch that a worker answers, as far as its answers are here.
 pub(super) struct InProgress {
@@ -135,7 +136,14 @@ impl Driver {
         let Some(progress) = self.links.0[worker].as_mut().and_then(|link| link.batch.take()) else {
             return false;
         };
-        complete(&mut self.core, &mut self.tasks, worker, *progress, now)
+        complete(
+            &mut self.core,
+            &mut self.tasks,
+            &self.observer,
+            worker,
+            *progress,
+            now,
+        )
     }
 
     /// A worker has ended: what is here of its batch counts. Gives the task that it may be charged with: none, if all
@@ -190,6 +198,7 @@ impl Driver {
 pub(super) fn complete(
     core: &mut crate::core::Core,
     tasks: &mut [Option<SlotRef>],
+    observer: &Observer,
     worker: usize,
     progress: InProgress,
     now: Instant,
@@ -202,7 +211,8 @@ pub(super) fn complete(
                 if let Some(batch) = slot.batch() {
                     batch.add(progress.results);
                 }
-                finish(&slot);
+                // Nothing more is to come: the results lie in the batch.
+                observer.complete(worker, slot, Ok(Value::Batch));
             }
             core.release(key);
             true
@@ -210,9 +220,4 @@ pub(super) fn complete(
         Answer::Again(_) => true,
         Answer::Violation => false,
     }
-}
-
-/// Nothing more is to come: the results lie in the batch.
-fn finish(slot: &Slot) {
-    slot.complete(Ok(Value::Batch));
 }

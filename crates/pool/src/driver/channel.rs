@@ -210,6 +210,7 @@ impl Driver {
             stderr,
             terminal: &mut self.terminal,
             watch: &self.shared.watch,
+            observer: &mut self.observer,
         };
         let launch = &self.launch;
         let generation = self.generations[slot];

@@ -76,6 +76,7 @@ impl Driver {
             return;
         };
         self.shared.set_page(slot, None);
+        self.observer.departed(slot);
         self.busy.remove(slot);
         self.silent.remove(slot);
         self.unsent.remove(slot);

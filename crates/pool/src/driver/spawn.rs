@@ -24,6 +24,7 @@ use super::watch::{Source, Watch};
 use crate::carried::Arrived;
 use crate::entry::WORKER_VAR;
 use crate::future::bytes::Descriptors;
+use crate::observed::Wish;
 use crate::preamble;
 
 /// What marks begin with: first a byte that no text in UTF-8 has, so that little of it looks like the beginning of one.
@@ -53,6 +54,8 @@ pub(crate) struct Launch {
     pub(crate) nice: Option<i32>,
     /// Sets of CPUs, for the slots in turn.
     pub(crate) cpus: Vec<Vec<u32>>,
+    /// What is to be heard of what its code tells.
+    pub(crate) wish: Wish,
     /// What tasks print is captured: so many bytes of each of their streams.
     pub(crate) capture: Option<usize>,
 }
@@ -72,6 +75,7 @@ impl Launch {
             nice: self.nice,
             cpus: slot.checked_rem(self.cpus.len()).map(|at| self.cpus[at].clone()),
             capture,
+            trace: self.wish.level(),
         }
     }
 

@@ -15,6 +15,7 @@ use pexec_ipc::carry;
 use pexec_ipc::process::EnvChange;
 use pexec_proto::FunctionRef;
 use pexec_proto::codec;
+use tracing::level_filters::LevelFilter;
 
 use super::alone::{Only, Sole};
 use super::shared::Shared;
@@ -28,6 +29,7 @@ use crate::function::{
 };
 use crate::future::bytes::Descriptors;
 use crate::limits::Limits;
+use crate::observed::Wish;
 use crate::preamble;
 
 const MAX_MESSAGE: u64 = 1 << 30;
@@ -94,6 +96,7 @@ pub struct ProcessPoolBuilder {
     restart_limit: Option<(usize, Duration)>,
     max_message: Option<u64>,
     transport: Option<Transport>,
+    tracing: Option<LevelFilter>,
     env: Vec<EnvChange>,
     dir: Option<PathBuf>,
 }
@@ -256,11 +259,13 @@ impl ProcessPoolBuilder {
         let (initializer, descriptors) = initializer.unzip();
         let finalizer = self.finalizer.transpose().map_err(BuildError::Invalid)?;
         let name = self.name.unwrap_or_else(|| "pexec".to_owned());
+        let wish = Wish::of_this_thread(self.tracing);
         let shared = Shared::new(
             name.clone(),
             max_message,
             self.queue_capacity,
             size.least < size.most,
+            wish.subscriber.clone(),
         )
         .map_err(BuildError::Start)?;
         if let Some(sole) = sole {
@@ -289,6 +294,7 @@ impl ProcessPoolBuilder {
             limits: self.limits.map(Limits::encoded),
             nice: self.nice,
             cpus: self.cpus.unwrap_or_default(),
+            wish,
             capture: self.capture.then(|| workers::kept(self.capture_limit)),
         };
         let (first_start, started) = sync_channel(1);

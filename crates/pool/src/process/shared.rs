@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use pexec_ipc::cells::{Cells, Stage};
 use pexec_ipc::wake::Wake;
+use tracing::Dispatch;
 
 use super::alone::Only;
 use super::info::{PoolStats, WorkerInfo};
@@ -25,6 +26,7 @@ use crate::driver::{Driver, Source, Watch};
 use crate::error::TaskError;
 use crate::future::bytes::Bytes;
 use crate::future::slot::{Control, Controller, Slot, SlotRef};
+use crate::observed;
 
 /// A task on its way to the core.
 pub(crate) struct NewTask {
@@ -91,6 +93,8 @@ pub(crate) struct Shared {
     pub(crate) name: String,
     pub(crate) max_message: u64,
     pub(crate) callbacks: Callbacks,
+    /// What workers' code tells.
+    pub(crate) observed: Arc<observed::Queue>,
     capacity: Option<usize>,
     /// Tasks always go through the queue: there may have to be more workers for them.
     elastic: bool,
@@ -166,9 +170,11 @@ impl Shared {
         max_message: u64,
         capacity: Option<usize>,
         elastic: bool,
+        subscriber: Option<Dispatch>,
     ) -> io::Result<Arc<Shared>> {
         Ok(Arc::new(Shared {
             callbacks: Callbacks::new(&name),
+            observed: observed::Queue::new(&name, subscriber),
             name,
             max_message,
             capacity,
@@ -407,6 +413,12 @@ impl Shared {
         self.news.load(Ordering::SeqCst)
     }
 
+    /// Another thread than the one in the seat has put an outcome down; a caller that leads may wait for that.
+    pub(crate) fn ended_elsewhere(&self) {
+        self.news.fetch_add(1, Ordering::SeqCst);
+        self.wake_caller();
+    }
+
     fn wait(&self, until: Option<Instant>, ready: &mut Vec<Source>) {
         let left = until.map(|at| at.saturating_duration_since(Instant::now()));
         self.watch.wait(left, ready);
@@ -422,8 +434,7 @@ impl Shared {
     pub(crate) fn make_way(&self, news: bool, ready: &mut Vec<Source>) {
         if news {
             // What the caller waits for may have been dealt with in the last turn, or it would sleep too long.
-            self.news.fetch_add(1, Ordering::SeqCst);
-            self.wake_caller();
+            self.ended_elsewhere();
         }
         if !self.has_commands() {
             self.lead.stand_by();

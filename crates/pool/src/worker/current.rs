@@ -183,6 +183,14 @@ pub(crate) fn cancel_fd() -> Option<BorrowedFd<'static>> {
     Some(me.stop.as_fd())
 }
 
+/// The task that this is part of: on the serving thread its own, elsewhere the one that runs; 0: none.
+pub(super) fn running(me: &Identity) -> u64 {
+    match TASK.try_with(Cell::get) {
+        Ok(task) if task != 0 => task,
+        _ => me.cells.running().0,
+    }
+}
+
 pub(crate) fn progress(share: f64, text: &str) {
     let Some(me) = identity() else { return };
     let (id, _) = me.cells.running();

@@ -14,6 +14,7 @@ use super::bounds::Bounds;
 use super::channel::{Follow, Receiver};
 use super::current::{self, Details, Identity};
 use super::startup::{self, Started};
+use super::trace;
 use crate::function::{Argument, ArgumentBytes, Descriptor, Resolver, Stages, ThunkError};
 use crate::future::batch::split_item;
 use crate::future::bytes::Descriptors;
@@ -40,12 +41,15 @@ fn run(mut started: Started) -> io::Result<()> {
     };
     let setup = &started.setup;
     process::name_thread(&format!("{}-{}", setup.pool, setup.slot));
-    if let Some(body) = &setup.initializer {
-        match panics::catch(|| initialize(body, &mut started.descriptors)) {
-            Ok(Ok(())) => {}
-            Ok(Err(reason)) => return refuse(me, format!("the initializer failed: {reason}")),
-            Err(panic) => return refuse(me, format!("the initializer panicked: {panic}")),
-        }
+    let descriptors = &mut started.descriptors;
+    let initialized = trace::forwarding(me, setup.trace, || match &setup.initializer {
+        Some(body) => panics::catch(|| initialize(body, descriptors)),
+        None => Ok(Ok(())),
+    });
+    match initialized {
+        Ok(Ok(())) => {}
+        Ok(Err(reason)) => return refuse(me, format!("the initializer failed: {reason}")),
+        Err(panic) => return refuse(me, format!("the initializer panicked: {panic}")),
     }
     let (me, mut receiver, setup) = started.ready()?;
     let limit = u32::try_from(setup.max_message)
@@ -294,6 +298,7 @@ impl Stages for Progress<'_> {
 fn send(me: &Identity, kind: Kind, call: Header, frame: &mut [u8], with: Follow<'_>) -> io::Result<()> {
     let len = (frame.len() - HEADER_LEN + with.content.len()) as u32;
     frame[..HEADER_LEN].copy_from_slice(&Header::task(kind, len, call.cell, call.task).encode());
+    trace::tell_losses(me, call.task);
     if let Some(marks) = &me.marks {
         marks.end(call.task);
     }

@@ -39,11 +39,13 @@ pub enum Kind {
     /// Descriptors of the handles in the next `Call`, `Value` or `Setup`: how many, as a u16. They lie in the socket, attached
     /// to the frame itself, or, where frames go through shared memory, to a byte of their own.
     Descriptors = 16,
+    /// What the code in the worker has told `tracing` ([`Trace`](crate::Trace)), with the task that ran or 0.
+    Trace = 17,
 }
 
 impl Kind {
     /// Every kind, in the order of its byte.
-    pub const ALL: [Kind; 16] = [
+    pub const ALL: [Kind; 17] = [
         Kind::Hello,
         Kind::Proof,
         Kind::Setup,
@@ -60,6 +62,7 @@ impl Kind {
         Kind::Progress,
         Kind::Batch,
         Kind::Descriptors,
+        Kind::Trace,
     ];
 
     /// The kind with this byte.
@@ -89,6 +92,7 @@ impl Kind {
             | Kind::Skipped
             | Kind::Emit
             | Kind::Progress
+            | Kind::Trace
             | Kind::Leaving => Direction::ToSupervisor,
         }
     }
@@ -115,7 +119,7 @@ impl Kind {
             Stage::Setup => {
                 matches!(
                     self,
-                    Kind::Setup | Kind::Ready | Kind::Refused | Kind::Stop | Kind::Leaving
+                    Kind::Setup | Kind::Ready | Kind::Refused | Kind::Trace | Kind::Stop | Kind::Leaving
                 )
             }
             Stage::Serving => matches!(
@@ -129,6 +133,7 @@ impl Kind {
                     | Kind::Skipped
                     | Kind::Emit
                     | Kind::Progress
+                    | Kind::Trace
                     | Kind::Stop
                     | Kind::Leaving
             ),

@@ -162,7 +162,7 @@ fn each_kind_is_allowed_to_one_side_at_its_stage_only() {
         (
             Stage::Setup,
             &[Kind::Setup, Descriptors, Stop],
-            &[Ready, Refused, Leaving],
+            &[Ready, Refused, Trace, Leaving],
         ),
         (
             Serving,
@@ -173,6 +173,7 @@ fn each_kind_is_allowed_to_one_side_at_its_stage_only() {
                 Skipped,
                 Emit,
                 Kind::Progress,
+                Trace,
                 Descriptors,
                 Leaving,
             ],

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use pexec_proto::codec;
+use pexec_proto::trace::{Site, SiteRef, Trace, TraceValue};
 use pexec_proto::{
     BuildId, Context, FunctionRef, Handshake, Header, Kind, Limits, PanicInfo, Progress, Refused, Setup,
     WorkerFailure,
@@ -53,6 +54,7 @@ fn a_header_of_every_kind_has_its_golden_bytes() {
         (Kind::Progress, "67452301 0e 00 cdab efcdab9078563412"),
         (Kind::Batch, "67452301 0f 00 cdab efcdab9078563412"),
         (Kind::Descriptors, "67452301 10 00 cdab efcdab9078563412"),
+        (Kind::Trace, "67452301 11 00 cdab efcdab9078563412"),
     ];
     assert_eq!(golden.map(|(kind, _)| kind), Kind::ALL);
     for (kind, golden) in golden {
@@ -124,11 +126,12 @@ fn a_setup_has_its_golden_bytes() {
         nice: Some(-1),
         cpus: Some(vec![0, 2]),
         capture: Some([0xaa; 16]),
+        trace: Some(3),
     };
     assert_value(
         setup.clone(),
         "03 fb2c01 01 70 fc00000040 01 01 03 010203 01 01 04 01 01fc00000040 01fbe803 00 0100 01 01 01 02 00 02 01
-         aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+         aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa 01 03",
     );
     assert_value(
         Setup {
@@ -138,10 +141,47 @@ fn a_setup_has_its_golden_bytes() {
             nice: None,
             cpus: None,
             capture: None,
+            trace: None,
             ..setup
         },
-        "03 fb2c01 01 70 fc00000040 01 00 00 00 00 00 00",
+        "03 fb2c01 01 70 fc00000040 01 00 00 00 00 00 00 00",
     );
+}
+
+#[test]
+fn a_trace_has_its_golden_bytes() {
+    let site = Site {
+        name: "n".into(),
+        target: "t".into(),
+        level: 3,
+        module: None,
+        file: Some("f".into()),
+        line: Some(7),
+        fields: vec!["a".into()],
+        span: false,
+    };
+    let event = Trace::Event {
+        span: Some(2),
+        site: SiteRef {
+            number: 1,
+            site: Some(Box::new(site)),
+        },
+        values: vec![(0, TraceValue::Bool(true)), (0, TraceValue::Shown("x".into()))],
+    };
+    assert_value(
+        event,
+        "02 01 02 01 01 01 6e 01 74 03 00 01 01 66 01 07 01 01 61 00 02 00 00 01 00 07 01 78",
+    );
+    assert_value(Trace::Lost { count: 5 }, "04 05");
+    assert_value(Trace::Close { span: 9 }, "03 09");
+    let number = |value| Trace::Record {
+        span: 1,
+        values: vec![(4, value)],
+    };
+    assert_value(number(TraceValue::I64(-1)), "01 01 01 04 01 01");
+    assert_value(number(TraceValue::U64(2)), "01 01 01 04 02 02");
+    assert_value(number(TraceValue::F64(0.5)), "01 01 01 04 05 000000000000e03f");
+    assert_value(number(TraceValue::Str("y".into())), "01 01 01 04 06 01 79");
 }
 
 #[test]
