@@ -31,6 +31,9 @@ const LOOK: Duration = Duration::from_millis(20);
 const READ: usize = 64 * 1024;
 /// A command that has ended by then is told of once, at its end: every word wakes the supervisor.
 const TOLD_AFTER: Duration = Duration::from_millis(5);
+/// So long only a command's end is waited for. The pipes hold what a short command writes, and each word of it, each
+/// of its streams that it closes and its end would wake this process, in the middle of the command.
+const PIPES_AFTER: Duration = Duration::from_millis(2);
 
 pub(super) fn attend(started: Started, command: &Command, notes: &Notes, began: Instant) -> Report {
     let Started {
@@ -57,6 +60,7 @@ pub(super) fn attend(started: Started, command: &Command, notes: &Notes, began: 
         ended: None,
         buffer: vec![0; READ],
         tell_at: Some(began + TOLD_AFTER),
+        pipes_from: Some(began + PIPES_AFTER),
     };
     if notes.stream {
         // Its lines must not come before it.
@@ -137,6 +141,8 @@ struct Watch<'a> {
     buffer: Vec<u8>,
     /// When the run is to be told that it has started, if that was not done.
     tell_at: Option<Instant>,
+    /// From when on the pipes are looked at, unless the command ends before; `None`: they are.
+    pipes_from: Option<Instant>,
 }
 
 impl<'a> Watch<'a> {
@@ -151,6 +157,9 @@ impl<'a> Watch<'a> {
                 Some(at) if now >= at + LEAK_WAIT => return true,
                 Some(_) => {}
                 None => self.press(command, now),
+            }
+            if self.ended.is_some() || self.pipes_from.is_some_and(|at| now >= at) {
+                self.pipes_from = None;
             }
             let wake = self.wait(self.next_instant());
             for (pipe, ready) in self.pipes.iter_mut().zip(wake.pipes) {
@@ -215,7 +224,7 @@ impl<'a> Watch<'a> {
         };
         let look =
             (self.looks && self.cancel.is_none() && self.ladder.is_none()).then(|| Instant::now() + LOOK);
-        [next, look, self.tell_at, self.meter.due()]
+        [next, look, self.tell_at, self.pipes_from, self.meter.due()]
             .into_iter()
             .flatten()
             .min()
@@ -225,7 +234,12 @@ impl<'a> Watch<'a> {
         // Slots of the poll set: pipes first, then the process, then the wish to stop.
         let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(4);
         let mut place = [None; 2];
-        for (pipe, place) in self.pipes.iter().zip(&mut place) {
+        let pipes: &[Pipe] = if self.pipes_from.is_some() {
+            &[]
+        } else {
+            &self.pipes
+        };
+        for (pipe, place) in pipes.iter().zip(&mut place) {
             if let Some(file) = pipe.file() {
                 *place = Some(fds.len());
                 fds.push(PollFd::new(file.as_fd(), PollFlags::POLLIN));
