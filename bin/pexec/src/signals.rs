@@ -1,4 +1,4 @@
-//! INT, TERM and HUP become an orderly stop; and so does a closed standard output.
+//! INT, TERM and HUP become an orderly stop; and so does a closed standard output. TSTP becomes a pause.
 //!
 //! Owned here: how often the run was asked to stop. The first time nothing new starts and what runs gets its
 //! kill ladder, the second time everything is killed.
@@ -10,8 +10,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pexec_job::run::Stop;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use signal_hook::iterator::{Handle, Signals};
+
+use crate::pause::Pause;
 
 /// Signals that come within this time of one that counted are the same wish: a terminal, a service manager
 /// and a wrapper often all send theirs.
@@ -97,18 +99,26 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Watches every stop signal that was not ignored when the command was started: `nohup` and shells that put
+    /// Watches every such signal that was not ignored when the command was started: `nohup` and shells that put
     /// a command into the background ignore some on purpose.
-    pub(crate) fn start(interrupt: Interrupt) -> io::Result<Watch> {
+    pub(crate) fn start(interrupt: Interrupt, pause: Pause) -> io::Result<Watch> {
         let ignored = ignored_at_start();
-        let wanted = [SIGINT, SIGTERM, SIGHUP]
+        let wanted = [SIGINT, SIGTERM, SIGHUP, SIGTSTP]
             .into_iter()
             .filter(|s| ignored & (1 << (s - 1)) == 0);
         let mut signals = Signals::new(wanted)?;
         let handle = signals.handle();
         let thread = thread::Builder::new().name("signals".to_owned()).spawn(move || {
-            for signal in signals.forever() {
-                interrupt.ask(signal);
+            while !signals.is_closed() {
+                let came: Vec<i32> = signals.wait().collect();
+                if came.contains(&SIGTSTP) {
+                    pause.pause();
+                }
+                // What came with it, or while everything stood. A second Ctrl-Z of that time is not another wish.
+                let more: Vec<i32> = signals.pending().collect();
+                for signal in came.into_iter().chain(more).filter(|&signal| signal != SIGTSTP) {
+                    interrupt.ask(signal);
+                }
             }
         })?;
         Ok(Watch {

@@ -2,13 +2,13 @@
 //! are made of, then to the screen.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pexec_job::event::{Event, Kind};
 use pexec_job::exec::Captured;
 use pexec_job::expect::Expect;
 use pexec_job::record::Recorder;
-use pexec_job::run::{OutputChunk, Sink, Waker};
+use pexec_job::run::{OutputChunk, RunClock, Sink, Waker};
 use pexec_job::state::RunState;
 use signal_hook::consts::SIGPIPE;
 
@@ -24,6 +24,7 @@ pub(crate) struct Console {
     state: RunState,
     outputs: Outputs,
     progress: Progress,
+    clock: RunClock,
     expect: Box<dyn Expect>,
     fault: Option<Fault>,
 }
@@ -46,6 +47,7 @@ impl Console {
         events: Option<EventsFile>,
         outputs: Outputs,
         progress: Progress,
+        clock: RunClock,
         expect: Box<dyn Expect>,
     ) -> Console {
         Console {
@@ -54,6 +56,7 @@ impl Console {
             state: RunState::new(),
             outputs,
             progress,
+            clock,
             expect,
             fault: None,
         }
@@ -77,7 +80,7 @@ impl Console {
             state: &self.state,
             expect: self.expect.as_ref(),
         };
-        match self.progress.tick(Instant::now(), &facts, terminal::size) {
+        match self.progress.tick(self.clock.now(), &facts, terminal::size) {
             None => Ok(()),
             Some(Show::Block(lines)) => {
                 self.outputs.show(lines);

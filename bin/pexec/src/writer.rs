@@ -27,6 +27,9 @@ const CHUNK: u64 = 64 << 10;
 /// How often a wait looks whether the run was asked to stop.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// How long somebody waits at most for the screen to be clean.
+const CURTAIN: Duration = Duration::from_secs(1);
+
 /// Which of the command's own streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stream {
@@ -70,6 +73,10 @@ pub(crate) struct Writer {
     interrupt: Interrupt,
     thread: thread::JoinHandle<()>,
 }
+
+/// Takes the block off the screen for a while, from any thread.
+#[derive(Clone)]
+pub(crate) struct Curtain(Arc<Shared>);
 
 struct Shared {
     queue: Mutex<Queue>,
@@ -166,6 +173,11 @@ impl Writer {
         self.shared.changed.notify_all();
     }
 
+    /// What takes the block off the screen for a while.
+    pub(crate) fn curtain(&self) -> Curtain {
+        Curtain(Arc::clone(&self.shared))
+    }
+
     /// Waits until everything is written; not if the run was asked twice to stop.
     ///
     /// # Errors
@@ -184,6 +196,35 @@ impl Writer {
                 .0;
         }
         queue.fault.take().map_or(Ok(()), Err)
+    }
+}
+
+impl Curtain {
+    /// Takes the block off the screen and writes what waits. Gives up after a while: a terminal that takes nothing must
+    /// keep nobody from being stopped.
+    pub(crate) fn fall(&self) {
+        let mut queue = self.0.lock();
+        queue.hidden = Some(false);
+        self.0.changed.notify_all();
+        let until = Instant::now() + CURTAIN;
+        while queue.hidden == Some(false) && !queue.done {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            queue = self
+                .0
+                .changed
+                .wait_timeout(queue, left)
+                .unwrap_or_else(|e| e.into_inner())
+                .0;
+        }
+    }
+
+    /// Lets it be seen again.
+    pub(crate) fn rise(&self) {
+        self.0.lock().hidden = None;
+        self.0.changed.notify_all();
     }
 }
 

@@ -26,6 +26,8 @@ mod keys;
 mod man;
 #[path = "cli/output.rs"]
 mod output;
+#[path = "cli/pausing.rs"]
+mod pausing;
 #[path = "cli/progress.rs"]
 mod progress;
 #[path = "cli/record.rs"]

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::segment::Segment;
 
@@ -30,7 +31,9 @@ pub(crate) struct Page {
     phase: AtomicU32,
     _reserved: AtomicU32,
     groups: [AtomicI32; GROUPS],
-    _away: [u64; 5],
+    /// For how many nanoseconds the supervisor has kept this worker stopped.
+    suspended: AtomicU64,
+    _away: [u64; 4],
     /// Nanoseconds spent on so many tasks.
     spent: AtomicU64,
     served: AtomicU64,
@@ -196,6 +199,17 @@ impl Cells {
         }
     }
 
+    /// Supervisor, before it lets the worker go on: for so much longer no time has passed for it.
+    pub fn add_suspended(&self, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.page().suspended.fetch_add(nanos, Ordering::AcqRel);
+    }
+
+    /// Worker: for how long it was kept stopped, all in all.
+    pub fn suspended(&self) -> Duration {
+        Duration::from_nanos(self.page().suspended.load(Ordering::Acquire))
+    }
+
     /// Worker: registers a process group that must not outlive this worker. `None`: all places are taken.
     pub fn register_group(&self, pgid: i32) -> Option<usize> {
         self.page().groups.iter().position(|place| {
@@ -240,13 +254,14 @@ mod tests {
     use super::*;
 
     impl Page {
-        /// Where the words lie: running, stop, phase, groups, spent, served, cells.
-        pub(crate) fn offsets() -> [usize; 7] {
+        /// Where the words lie: running, stop, phase, groups, suspended, spent, served, cells.
+        pub(crate) fn offsets() -> [usize; 8] {
             [
                 std::mem::offset_of!(Page, running),
                 std::mem::offset_of!(Page, stop),
                 std::mem::offset_of!(Page, phase),
                 std::mem::offset_of!(Page, groups),
+                std::mem::offset_of!(Page, suspended),
                 std::mem::offset_of!(Page, spent),
                 std::mem::offset_of!(Page, served),
                 std::mem::offset_of!(Page, cells),
@@ -313,6 +328,15 @@ mod tests {
         assert_eq!(supervisor.running(), (0, Stage::None));
         supervisor.ask_to_stop(77);
         assert_eq!(worker.asked_to_stop(), 77);
+    }
+
+    #[test]
+    fn the_time_that_a_worker_was_kept_stopped_adds_up() {
+        let (supervisor, worker) = pair();
+        assert_eq!(worker.suspended(), Duration::ZERO);
+        supervisor.add_suspended(Duration::from_secs(3));
+        supervisor.add_suspended(Duration::from_nanos(7));
+        assert_eq!(worker.suspended(), Duration::new(3, 7));
     }
 
     #[test]

@@ -3,11 +3,12 @@
 //! signalling and reaping processes.
 //!
 //! Nothing here knows of tasks or pools. `unsafe` stands in named modules only: `segment` (the memory of one worker),
-//! `shared_bytes::{draft, mapping, sealed}` (memory files), `memory`, `reap`, `image`, `env`, `stdio`, and one function each
+//! `shared_bytes::{draft, mapping, sealed}` (memory files), `memory`, `reap`, `image`, `env`, `stdio`, and a function or two
 //! of `socket`, `process` and `confine` (calls for which no crate has a safe form).
 
 pub mod carry;
 pub mod cells;
+pub mod clock;
 pub mod confine;
 pub mod env;
 pub mod image;

@@ -123,7 +123,16 @@ pub fn parent() -> i32 {
 
 /// The children of this process that were not reaped, where /proc tells them.
 pub fn children() -> Vec<i32> {
-    let threads = std::fs::read_dir("/proc/self/task")
+    children_of("self")
+}
+
+/// The same for another process, which is stopped: none of them is reaped before it goes on.
+pub fn children_of_stopped(pid: i32) -> Vec<i32> {
+    children_of(&pid.to_string())
+}
+
+fn children_of(process: &str) -> Vec<i32> {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task"))
         .into_iter()
         .flatten()
         .flatten();
@@ -139,10 +148,33 @@ pub fn children() -> Vec<i32> {
 
 /// Whether a process is stopped by a signal, where /proc tells it. One that a debugger holds is not.
 pub fn is_stopped(pid: i32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    state(pid) == Some('T')
+}
+
+/// Whether a process has ended, reaped or not.
+pub fn has_ended(pid: i32) -> bool {
+    matches!(state(pid), None | Some('Z' | 'X'))
+}
+
+fn state(pid: i32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // Behind its name, which may hold anything but is in parentheses.
-    stat.rsplit_once(')')
-        .is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+    stat.rsplit_once(')')?.1.trim_start().chars().next()
+}
+
+/// Stops this process as Ctrl-Z does to one that has no handler for it, and returns when it goes on. At once where the
+/// kernel does not stop it: in a group that nobody could let go on.
+#[allow(unsafe_code)]
+pub fn stop_like_the_terminal() {
+    use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, raise, sigaction};
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    // SAFETY: installs no handler, so nothing runs in a signal's context.
+    let Ok(before) = (unsafe { sigaction(Signal::SIGTSTP, &default) }) else {
+        return;
+    };
+    let _ = raise(Signal::SIGTSTP);
+    // SAFETY: puts back what was there, which was fit to run.
+    let _ = unsafe { sigaction(Signal::SIGTSTP, &before) };
 }
 
 /// Asks the kernel to continue this process when its parent's starting thread ends, should it be stopped then.

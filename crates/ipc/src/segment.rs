@@ -181,7 +181,7 @@ mod tests {
             "tail, head, reader waits, writer waits"
         );
         assert_eq!((HEAD, SIZE), (20_480, 20_480 + 2 * CAPACITY));
-        assert_eq!(Page::offsets(), [0, 8, 16, 24, 128, 136, 256]);
+        assert_eq!(Page::offsets(), [0, 8, 16, 24, 88, 128, 136, 256]);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod attend;
 mod call;
 mod capture;
+mod clock;
 mod guard;
 mod ladder;
 pub(crate) mod lines;
@@ -21,7 +22,7 @@ mod start;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -183,7 +184,7 @@ pub fn perform(work: Work, notes: Notes) -> Report {
 /// Inside a worker it heeds [`pexec::task::cancel_fd`] and tells the parent of its progress with
 /// [`pexec::task::emit`], in the form of [`note::Note`].
 pub fn execute(command: Command, notes: Notes) -> Report {
-    let began = Instant::now();
+    let began = clock::now();
     match start::start(&command, &notes) {
         Ok(started) => attend::attend(started, &command, &notes, began),
         Err(refusal) => Report {
@@ -193,7 +194,7 @@ pub fn execute(command: Command, notes: Notes) -> Report {
             },
             pid: None,
             worker: note::worker(),
-            wall: began.elapsed(),
+            wall: clock::now() - began,
             user: Duration::ZERO,
             system: Duration::ZERO,
             peak_rss: 0,

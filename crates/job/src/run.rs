@@ -6,6 +6,7 @@
 //! each planned instance ends in exactly one of succeeded, failed, killed, blocked or not run, and nothing that
 //! the sink did not take was acted on.
 
+mod clock;
 mod conduct;
 mod delayed;
 mod feed;
@@ -28,6 +29,7 @@ use crate::record::Past;
 use crate::state::RunState;
 use crate::text::Text;
 
+pub use clock::RunClock;
 pub use inbox::Waker;
 pub use stop::Stop;
 
@@ -41,6 +43,8 @@ pub struct Options {
     pub stream: bool,
     /// How to stop the run from another thread.
     pub stop: Stop,
+    /// What the run waits by; who pauses the run stops it.
+    pub clock: RunClock,
     /// The run's id, for its events.
     pub run_id: String,
     /// An existing directory for output that is larger than `inline_limit`. The run removes its files from it.
@@ -60,6 +64,7 @@ impl Options {
             jobs,
             stream: false,
             stop: Stop::new(),
+            clock: RunClock::default(),
             run_id: run_id.into(),
             spill_dir: spill_dir.into(),
             inline_limit: 256 * 1024,

@@ -21,6 +21,7 @@ mod outbox;
 mod slots;
 mod spawn;
 mod stderr;
+mod suspend;
 pub(crate) mod thread;
 mod watch;
 
@@ -32,6 +33,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use pexec_ipc::cells::Stage as TaskStage;
+use pexec_ipc::clock::Clock;
 use pexec_ipc::spin::Spin;
 use pexec_ipc::{process, reap};
 use pexec_proto::FunctionRef;
@@ -91,6 +93,8 @@ pub(crate) struct Driver {
     closed: bool,
     /// Told about the first attempt to start a worker: its pid, or why there is none.
     first_start: Option<SyncSender<io::Result<u32>>>,
+    /// Every instant here is by this clock, and so are the core's.
+    clock: Clock,
     /// Until when whoever sleeps means to; `None`: until something happens.
     armed: Option<Instant>,
     /// Workers that have something to answer.
@@ -131,7 +135,8 @@ impl Driver {
         first_start: SyncSender<io::Result<u32>>,
     ) -> Driver {
         let workers = config.size.most;
-        let now = Instant::now();
+        let clock = Clock::default();
+        let now = clock.now();
         Driver {
             observer: Observer::new(Arc::clone(&shared)),
             shared,
@@ -146,6 +151,7 @@ impl Driver {
             terminal: stderr::Terminal::default(),
             closed: false,
             first_start: Some(first_start),
+            clock,
             armed: None,
             busy: Slots::new(workers),
             silent: Slots::new(workers),
@@ -162,12 +168,13 @@ impl Driver {
     }
 
     /// Starts the workers.
-    fn begin(&mut self, now: Instant) {
-        self.carry_out(now);
+    fn begin(&mut self) {
+        self.carry_out(self.clock.now());
     }
 
     /// One turn. False: the pool is closed.
-    pub(crate) fn turn(&mut self, now: Instant, ready: &[Source]) -> bool {
+    pub(crate) fn turn(&mut self, ready: &[Source]) -> bool {
+        let now = self.clock.now();
         self.now = now;
         self.in_a_row = 0;
         self.silence();
@@ -228,7 +235,7 @@ impl Driver {
     /// turns, so this thread looks at the answers now and then. `None`: it is not accepted.
     pub(crate) fn submit_now(&mut self, task: NewTask, alone: bool) -> Option<Placed> {
         if self.shared.has_commands() {
-            let now = Instant::now();
+            let now = self.clock.now();
             self.now = now;
             self.take_pushed(now);
             // Otherwise they, and this task behind them, would wait for a turn that nobody is about to do.
@@ -241,6 +248,7 @@ impl Driver {
             policy,
         } = task;
         let size = u32::try_from(size).unwrap_or(u32::MAX);
+        let policy = self.timed(policy);
         let (key, placement) = self.core.submit_now(slot.id().0, size, policy)?;
         self.keep(key, slot);
         self.submitted = self.submitted.wrapping_add(1);
@@ -249,7 +257,7 @@ impl Driver {
         if let Placement::Sent { worker, cell, load } = placement {
             if load == Load::Nothing {
                 // Only the first task of a worker needs the time.
-                self.now = Instant::now();
+                self.now = self.clock.now();
                 self.core.begins(self.now, worker);
             }
             let mut left_queue = 0;
@@ -260,7 +268,7 @@ impl Driver {
             later = alone && load == Load::Little && self.in_a_row > ROW;
         } else if self.core.has_priorities() {
             // Only a turn's end knows whether it goes before others.
-            self.now = Instant::now();
+            self.now = self.clock.now();
             self.settle(self.now);
         }
         Some(self.finish_submitting(alone, later))
@@ -268,7 +276,7 @@ impl Driver {
 
     /// From the seat of a thread that has pushed something: takes what was pushed.
     pub(crate) fn submit_pushed(&mut self, alone: bool) -> Placed {
-        let now = Instant::now();
+        let now = self.clock.now();
         self.now = now;
         self.take_pushed(now);
         self.settle(now);
@@ -286,7 +294,7 @@ impl Driver {
         }
         if row {
             if alone {
-                let now = Instant::now();
+                let now = self.clock.now();
                 self.now = now;
                 self.read_rings(now);
                 self.settle(now);
@@ -321,8 +329,9 @@ impl Driver {
         if self.listen() || self.shared.has_commands() {
             return None;
         }
-        self.now = Instant::now();
-        Some(self.arm())
+        self.now = self.clock.now();
+        // While the clock stands no timer comes.
+        Some(self.arm().and_then(|at| self.clock.when(at)))
     }
 
     /// Has every bell ring again, for somebody who sleeps. True: something came before.
@@ -345,7 +354,7 @@ impl Driver {
 
     /// After the sleep that `rest` has prepared.
     pub(crate) fn woke(&mut self) {
-        let now = Instant::now();
+        let now = self.clock.now();
         self.spin.slept(now.saturating_duration_since(self.now));
         self.watched = now;
     }
@@ -435,14 +444,29 @@ impl Driver {
                     self.carry_out(now);
                     let _ = answer.send(done);
                 }
-                Command::ShutDown { cancel_queued } => self.core.shut_down(cancel_queued, &mut self.links),
+                Command::ShutDown { cancel_queued } => {
+                    // What stands still would never finish.
+                    self.resume();
+                    self.core.shut_down(cancel_queued, &mut self.links);
+                }
                 Command::Resize(workers) => {
                     self.make_room(workers);
                     self.core.resize(now, workers, &mut self.links);
                     self.carry_out(now);
                 }
-                Command::Terminate => self.core.terminate(now, &mut self.links),
+                Command::Terminate => {
+                    self.resume();
+                    self.core.terminate(now, &mut self.links);
+                }
                 Command::Signal(signal) => self.signal_only(signal),
+                Command::Suspend(answer) => {
+                    self.suspend();
+                    let _ = answer.send(());
+                }
+                Command::Resume(answer) => {
+                    self.resume();
+                    let _ = answer.send(());
+                }
                 Command::Workers(answer) => {
                     let _ = answer.send(self.workers());
                 }
@@ -471,6 +495,7 @@ impl Driver {
             slot, size, policy, ..
         } = task;
         let size = u32::try_from(size).unwrap_or(u32::MAX);
+        let policy = self.timed(policy);
         let Some(key) = self.core.submit(slot.id().0, size, policy) else {
             return Err(slot);
         };

@@ -124,6 +124,30 @@ impl ProcessPool {
         self.shared.push(Command::Resize(n));
     }
 
+    /// Has everything that runs stand still: the workers, with all processes of their groups and of those that they have
+    /// registered. No time passes for them until [`resume`](ProcessPool::resume): time limits, delays, queue timeouts and
+    /// grace periods go on then where they were. Tasks can be submitted meanwhile, and wait.
+    ///
+    /// For a program that is about to be stopped itself, by Ctrl-Z say. Returns when all of them are stopped. Processes
+    /// that have left those groups are not. Closing the pool, in whichever way, lets them go on first.
+    ///
+    /// ```no_run
+    /// # fn build() -> Result<(), pexec::BuildError> {
+    /// let pool = pexec::ProcessPool::new()?;
+    /// pool.suspend();
+    /// // a backup, a demo, a night
+    /// pool.resume();
+    /// # Ok(()) }
+    /// ```
+    pub fn suspend(&self) {
+        self.shared.ask(Command::Suspend);
+    }
+
+    /// Lets everything go on that [`suspend`](ProcessPool::suspend) has stopped.
+    pub fn resume(&self) {
+        self.shared.ask(Command::Resume);
+    }
+
     /// Accepts nothing more, finishes everything that was submitted, waits until every worker is gone and every
     /// callback has run.
     pub fn shutdown(&self) {

@@ -23,6 +23,12 @@ pub(crate) fn depth() -> u32 {
     current::identity().map_or(0, |me| me.depth)
 }
 
+/// For how long this worker was kept stopped by [`ProcessPool::suspend`](crate::ProcessPool::suspend), all in all: what a
+/// task that keeps time itself takes off. Zero outside of a worker.
+pub fn suspended() -> std::time::Duration {
+    current::identity().map_or(std::time::Duration::ZERO, |me| me.cells.suspended())
+}
+
 /// Whether this process is a worker.
 pub(crate) fn is_worker() -> bool {
     current::identity().is_some()

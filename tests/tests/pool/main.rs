@@ -38,6 +38,7 @@ mod sizing;
 mod spawn;
 mod starting;
 mod stopping;
+mod suspending;
 mod timeouts;
 mod tracing;
 mod traffic;

@@ -1,13 +1,13 @@
 //! A plan is carried out: what `run` and `each` share, from the plan to the exit code.
 
 use std::io::Write;
-use std::time::Instant;
+use std::sync::Arc;
 
 use pexec_job::expect::NoHistory;
 use pexec_job::plan::{Output, Plan};
 use pexec_job::planner::Overrides;
 use pexec_job::record::Recorder;
-use pexec_job::run::{self, Options, Stop};
+use pexec_job::run::{self, Options, RunClock, Stop};
 use pexec_job::state::RunState;
 use signal_hook::consts::SIGPIPE;
 
@@ -15,6 +15,7 @@ use crate::cli::RunFlags;
 use crate::events_file::EventsFile;
 use crate::exit::Exit;
 use crate::output::Outputs;
+use crate::pause::Pause;
 use crate::progress::Progress;
 use crate::records::{Opened, Place};
 use crate::signals::{Interrupt, Watch};
@@ -77,14 +78,15 @@ pub(super) fn execute(
         }
     };
     let interrupt = Interrupt::new(Stop::new());
+    let (pause, clock) = (Pause::default(), RunClock::default());
     let mode = flags
         .output
         .map(Output::from)
         .or(plan.output)
         .unwrap_or(Output::Grouped);
     let jobs = pool::jobs(&plan);
-    let progress = Progress::new(flags.progress, terminal, logging, Instant::now());
-    let started = Watch::start(interrupt.clone()).and_then(|watch| {
+    let progress = Progress::new(flags.progress, terminal, logging, clock.now());
+    let started = Watch::start(interrupt.clone(), pause.clone()).and_then(|watch| {
         Ok((
             watch,
             Writer::start(interrupt.clone(), progress.has_bar(), terminal)?,
@@ -98,10 +100,18 @@ pub(super) fn execute(
         }
     };
     let first_seq = recorder.as_ref().map_or(0, Recorder::next_seq);
+    let curtain = writer.curtain();
     let outputs = Outputs::new(mode, writer, spill.path(), terminal);
-    let mut console = Console::new(recorder, events, outputs, progress, Box::new(NoHistory));
+    let mut console = Console::new(
+        recorder,
+        events,
+        outputs,
+        progress,
+        clock.clone(),
+        Box::new(NoHistory),
+    );
     let pool = match pool::build(&plan, jobs) {
-        Ok(pool) => pool,
+        Ok(pool) => Arc::new(pool),
         Err(error) => {
             complain(&error.to_string());
             return Exit::Pool;
@@ -112,11 +122,14 @@ pub(super) fn execute(
         stop: interrupt.stop(),
         first_seq,
         past,
+        clock: clock.clone(),
         ..Options::new(jobs, run_id, spill.path())
     };
-    let result = run::run(&pool, plan, options, &mut console);
+    pause.take(Arc::clone(&pool), clock, curtain);
+    let result = run::run(&*pool, plan, options, &mut console);
     // Before the last word: nothing of the run is left when it is said.
     pool.shutdown();
+    pause.let_go();
     let (state, fault) = console.finish();
     let exit = judge(&result, &state, &fault, &interrupt);
     if exit != Exit::Signal(SIGPIPE) {

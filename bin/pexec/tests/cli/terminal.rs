@@ -2,7 +2,7 @@
 //! person would see.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -144,6 +144,11 @@ impl Terminal {
         seen.emulator
             .screen_mut()
             .set_size(at_least_one(rows), at_least_one(columns));
+    }
+
+    /// Somebody types this.
+    pub(crate) fn types(&mut self, keys: &str) {
+        self.master.write_all(keys.as_bytes()).expect("a terminal");
     }
 
     /// Waits for the end.

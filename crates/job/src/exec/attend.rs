@@ -13,6 +13,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use pexec_ipc::process::kill_group;
 
+use super::clock;
 use super::ladder::{KILL, Ladder};
 use super::meter::Meter;
 use super::note::{self, Note};
@@ -67,7 +68,7 @@ pub(super) fn attend(started: Started, command: &Command, notes: &Notes, began: 
         watch.tell_started();
     }
     let leaky = watch.until_ended(command);
-    let wall = watch.ended.unwrap_or_else(Instant::now) - began;
+    let wall = watch.ended.unwrap_or_else(clock::now) - began;
 
     kill_group(pid, Signal::SIGKILL);
     if leaky {
@@ -151,7 +152,7 @@ impl<'a> Watch<'a> {
     fn until_ended(&mut self, command: &'a Command) -> bool {
         loop {
             let open = self.pipes.iter().any(Pipe::is_open);
-            let now = Instant::now();
+            let now = clock::now();
             match self.ended {
                 Some(_) if !open => return false,
                 Some(at) if now >= at + LEAK_WAIT => return true,
@@ -165,13 +166,13 @@ impl<'a> Watch<'a> {
             for (pipe, ready) in self.pipes.iter_mut().zip(wake.pipes) {
                 if ready && !pipe.read(&mut self.buffer) && self.ladder.is_none() && self.ended.is_none() {
                     // Its output cannot be kept: whatever it does from here on is a failure.
-                    self.ladder = Some(Ladder::new(&command.kill, Instant::now()));
+                    self.ladder = Some(Ladder::new(&command.kill, clock::now()));
                 }
             }
             if wake.ended && self.ended.is_none() {
-                self.ended = Some(Instant::now());
+                self.ended = Some(clock::now());
             } else if wake.cancelled && self.ended.is_none() && self.ladder.is_none() {
-                self.stop(StopReason::Interrupted, command, Instant::now());
+                self.stop(StopReason::Interrupted, command, clock::now());
             }
         }
     }
@@ -223,7 +224,7 @@ impl<'a> Watch<'a> {
             (None, None) => self.deadline,
         };
         let look =
-            (self.looks && self.cancel.is_none() && self.ladder.is_none()).then(|| Instant::now() + LOOK);
+            (self.looks && self.cancel.is_none() && self.ladder.is_none()).then(|| clock::now() + LOOK);
         [next, look, self.tell_at, self.pipes_from, self.meter.due()]
             .into_iter()
             .flatten()
@@ -261,7 +262,7 @@ impl<'a> Watch<'a> {
             // Rounded up: waking early would spin until the instant has come.
             Some(at) => {
                 let left = at
-                    .saturating_duration_since(Instant::now())
+                    .saturating_duration_since(clock::now())
                     .as_nanos()
                     .div_ceil(1_000_000);
                 PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)

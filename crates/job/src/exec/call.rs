@@ -5,12 +5,13 @@
 //! a thread shares its process's output with others, so there only what the function returns is captured.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 use pexec::named::CallError;
 
+use super::clock;
 use super::guard::Guard;
 use super::note::{self, Note};
 use super::own_output::{Redirected, Streams};
@@ -96,9 +97,9 @@ fn run(call: &Call, report: &mut Report) -> Result<Vec<u8>, Trouble> {
     // The kernel forgets the peak of what ran here before; where it cannot, the peak is that of the worker's life.
     let _ = fs::write("/proc/self/clear_refs", "5");
     let (user, system, _) = used();
-    let began = Instant::now();
+    let began = clock::now();
     let returned = call.run();
-    report.wall = began.elapsed();
+    report.wall = clock::now() - began;
     let (user_then, system_then, peak) = used();
     report.user = user_then.saturating_sub(user);
     report.system = system_then.saturating_sub(system);

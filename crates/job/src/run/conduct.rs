@@ -194,7 +194,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
     fn turn(&self) -> Duration {
         let due = self.delayed.next_due().filter(|_| self.goes_on());
         due.map_or(TURN, |due| {
-            due.saturating_duration_since(Instant::now()).min(TURN)
+            due.saturating_duration_since(self.options.clock.now()).min(TURN)
         })
     }
 
@@ -209,7 +209,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
 
     fn launch(&mut self) {
         if !self.delayed.is_empty() {
-            let now = Instant::now();
+            let now = self.options.clock.now();
             while let Some(ready) = self.delayed.pop_due(now) {
                 self.again.push_back(ready);
             }
@@ -374,7 +374,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
         };
         match Note::decode(bytes) {
             Some(Note::Started { pid, worker }) => {
-                flight.started = Some(Instant::now());
+                flight.started = Some(self.options.clock.now());
                 self.teller.event(Kind::Started {
                     who: flight.ready.who.clone(),
                     attempt: flight.ready.attempt,

@@ -96,6 +96,7 @@ impl Driver {
                 let pid = link.pid as u32;
                 tracing::debug!(pool = %self.shared.name, slot = worker, pid = link.pid, "worker started");
                 self.shared.set_page(worker, Some(link.cells.clone()));
+                self.suspend_new(&link);
                 self.links.0[worker] = Some(link);
                 // Nobody has asked its bell to ring.
                 self.silent.insert(worker);

@@ -2,7 +2,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::Driver;
 use crate::process::shared::Shared;
@@ -28,7 +27,7 @@ pub(crate) fn run(shared: &Arc<Shared>, driver: Driver) {
 
 fn turn_until_closed(shared: &Arc<Shared>, driver: Driver) {
     shared.lead.introduce();
-    shared.seat().insert(driver).begin(Instant::now());
+    shared.seat().insert(driver).begin();
     let mut ready = Vec::new();
     // Whether a turn while others led has ended something, or brought a timer.
     let mut news = false;
@@ -36,7 +35,7 @@ fn turn_until_closed(shared: &Arc<Shared>, driver: Driver) {
         let mut seat = shared.seat();
         let Some(driver) = seat.as_mut() else { return };
         let before = driver.outcomes();
-        if !driver.turn(Instant::now(), &ready) {
+        if !driver.turn(&ready) {
             // The driver goes with the seat still locked: whoever submits from now on finds nobody.
             return *seat = None;
         }

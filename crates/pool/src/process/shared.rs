@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Resize(usize),
     /// To the group of the only worker, on request.
     Signal(Signal),
+    Suspend(SyncSender<()>),
+    Resume(SyncSender<()>),
     Workers(SyncSender<Vec<WorkerInfo>>),
     Stats(SyncSender<PoolStats>),
 }
@@ -464,8 +466,7 @@ impl Shared {
         }
         let mut ready = Vec::new();
         while let Some(driver) = seat.as_mut() {
-            let now = Instant::now();
-            if !driver.turn(now, &ready) || done() || until.is_some_and(|at| at <= now) {
+            if !driver.turn(&ready) || done() || until.is_some_and(|at| at <= Instant::now()) {
                 break;
             }
             ready.clear();

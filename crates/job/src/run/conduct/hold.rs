@@ -67,7 +67,7 @@ impl<E: Executor> Conductor<'_, E> {
                 announced: false,
                 ..ready
             };
-            match due <= Instant::now() {
+            match due <= self.options.clock.now() {
                 true => self.again.push_back(next),
                 false => self.delayed.push(due, next),
             }

@@ -1,6 +1,6 @@
 //! An attempt's end: it is judged and told, and only then acted on.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pexec::{Executor, TaskError};
 
@@ -37,7 +37,7 @@ impl<E: Executor> Conductor<'_, E> {
                 let who = ready.who.clone();
                 if ended.wall.is_zero() && work.is_call() {
                     // A panic comes without a time.
-                    ended.wall = started.map_or(Duration::ZERO, |began| began.elapsed());
+                    ended.wall = started.map_or(Duration::ZERO, |began| self.options.clock.now() - began);
                 }
                 if started.is_none() {
                     // It was over before it was worth a word of its own.
@@ -107,7 +107,7 @@ impl<E: Executor> Conductor<'_, E> {
                 told: self.teller.seq(),
                 ready,
                 outcome,
-                again: retry.then(|| Instant::now() + pause),
+                again: retry.then(|| self.options.clock.now() + pause),
             });
         } else {
             self.tasks.abandon(ready.task);
