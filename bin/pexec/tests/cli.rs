@@ -36,6 +36,8 @@ mod record;
 mod resume;
 #[path = "cli/retries.rs"]
 mod retries;
+#[path = "cli/secrets.rs"]
+mod secrets;
 #[path = "cli/signals.rs"]
 mod signals;
 #[path = "cli/support.rs"]

@@ -39,6 +39,16 @@ pub struct Call {
 }
 
 impl Call {
+    /// Shows every text of it.
+    pub(crate) fn each_text(&mut self, show: &mut dyn FnMut(&mut Text)) {
+        self.arguments
+            .iter_mut()
+            .flatten()
+            .for_each(|argument| argument.each_text(show));
+        self.stdout.iter_mut().for_each(&mut *show);
+        self.stderr.iter_mut().for_each(show);
+    }
+
     /// Calls the function on this thread; what it returned comes back as the bytes of its output.
     pub(crate) fn run(&self) -> Result<Vec<u8>, CallError> {
         let task = named::find(&self.name)?;

@@ -34,6 +34,21 @@ pub struct Command {
     pub limits: Limits,
 }
 
+impl Command {
+    /// Shows every text of it, the values of variables included.
+    pub(crate) fn each_text(&mut self, show: &mut dyn FnMut(&mut Text)) {
+        self.argv.iter_mut().for_each(&mut *show);
+        self.env.iter_mut().for_each(|(_, value)| show(value));
+        show(&mut self.cwd);
+        match &mut self.stdin {
+            Stdin::Empty => {}
+            Stdin::File(text) | Stdin::Text(text) => show(text),
+        }
+        self.stdout.iter_mut().for_each(&mut *show);
+        self.stderr.iter_mut().for_each(show);
+    }
+}
+
 /// Standard input of a command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stdin {

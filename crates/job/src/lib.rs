@@ -12,6 +12,7 @@ pub mod planner;
 pub mod problem;
 pub mod record;
 pub mod run;
+pub mod secrets;
 mod source;
 mod spec;
 pub mod state;

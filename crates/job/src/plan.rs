@@ -10,6 +10,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::key::Key;
+use crate::secrets::Secrets;
 use crate::text::Text;
 use crate::work::Work;
 
@@ -28,6 +29,8 @@ pub struct Plan {
     pub output: Option<Output>,
     /// What ends the run early; `None`: nothing.
     pub halt: Option<Halt>,
+    /// What is told nowhere.
+    pub secrets: Secrets,
     /// In an order in which a task comes after everything that it needs.
     pub tasks: Vec<TaskPlan>,
 }
@@ -41,6 +44,7 @@ impl Plan {
             workers: None,
             output: None,
             halt: None,
+            secrets: Secrets::default(),
             tasks,
         }
     }
@@ -117,8 +121,13 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// What it is, as an instance of `task`, whatever its place.
-    pub fn key(&self, task: &str) -> Key {
-        Key::of(task, self.item.as_ref(), &(self.work)(1))
+    /// What it is, as an instance of `task`, whatever its place. The secrets are no part of that: they change, and a
+    /// digest of them could be tried against guesses.
+    pub fn key(&self, task: &str, secrets: &Secrets) -> Key {
+        let mut work = (self.work)(1);
+        secrets.hide_work(&mut work);
+        let mut item = self.item.clone();
+        item.iter_mut().for_each(|item| secrets.hide_text(item));
+        Key::of(task, item.as_ref(), &work)
     }
 }

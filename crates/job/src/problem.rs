@@ -11,6 +11,8 @@ use std::collections::HashSet;
 use std::fmt::{self, Write};
 use std::ops::Range;
 
+use crate::secrets::Secrets;
+
 /// Where in the text of the job file, in bytes.
 pub(crate) type Span = Range<usize>;
 
@@ -31,6 +33,7 @@ pub struct Problems {
     text: String,
     list: Vec<Problem>,
     total: usize,
+    secrets: Secrets,
 }
 
 /// One thing that is wrong.
@@ -144,6 +147,7 @@ impl Findings {
             text,
             total: self.list.len() + self.more,
             list: self.list,
+            secrets: Secrets::default(),
         }
     }
 }
@@ -154,6 +158,12 @@ impl Problems {
         let mut findings = Findings::default();
         problems.into_iter().for_each(|problem| findings.add(problem));
         findings.into_problems(String::new(), String::new())
+    }
+
+    /// The same, shown without these.
+    pub(crate) fn hiding(mut self, secrets: Secrets) -> Problems {
+        self.secrets = secrets;
+        self
     }
 
     /// How many there are, the ones that [`render`](Problems::render) does not list included.
@@ -169,7 +179,9 @@ impl Problems {
     /// The text for standard error: a block for each problem, in the order of the file, at most 100 of them;
     /// it ends with a line's end. With `colour`, for a terminal.
     pub fn render(&self, colour: bool) -> String {
-        render::render(self, colour)
+        let mut text = render::render(self, colour);
+        self.secrets.hide_string(&mut text);
+        text
     }
 }
 

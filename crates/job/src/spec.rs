@@ -23,6 +23,7 @@ use crate::plan::{Halt, Output};
 use crate::planner::Overrides;
 use crate::problem::nearest::nearest;
 use crate::problem::{Findings, Problem, Span};
+use crate::secrets::Secrets;
 use keys::Keys;
 use reader::{Reader, Table};
 use vars::Vars;
@@ -44,6 +45,8 @@ pub(crate) struct Spec {
     pub(crate) output: Option<Output>,
     pub(crate) halt: Option<Halt>,
     pub(crate) vars: Vars,
+    /// What is told nowhere.
+    pub(crate) secrets: Secrets,
     /// In the order of the file.
     pub(crate) tasks: Vec<Task>,
     /// Parts of the text could not be read, so that something may seem to be missing that is not.
@@ -137,6 +140,7 @@ fn walk(text: &str, document: &DeTable<'_>, overrides: &Overrides, findings: &mu
         );
     }
     spec.vars = std::mem::take(&mut reader.vars);
+    spec.secrets = Secrets::new(std::mem::take(&mut reader.secrets));
     spec
 }
 

@@ -36,6 +36,14 @@ impl Work {
         }
     }
 
+    /// Shows every text of it.
+    pub(crate) fn each_text(&mut self, show: &mut dyn FnMut(&mut Text)) {
+        match self {
+            Work::Command(command) => command.each_text(show),
+            Work::Call(call) => call.each_text(show),
+        }
+    }
+
     /// Where standard output and standard error go instead of being captured.
     pub(crate) fn files(&self) -> (Option<&Text>, Option<&Text>) {
         match self {

@@ -18,6 +18,8 @@ mod needs;
 mod objects;
 #[path = "job_file/problems.rs"]
 mod problems;
+#[path = "job_file/secrets.rs"]
+mod secrets;
 #[path = "job_file/shells.rs"]
 mod shells;
 #[path = "job_file/sources.rs"]

@@ -1,6 +1,6 @@
 //! `pexec run JOB.toml`.
 
-use pexec_job::planner;
+use pexec_job::{planner, secrets};
 
 use super::execute;
 use crate::cli::Run;
@@ -24,8 +24,9 @@ pub(crate) fn run(args: Run, terminal: Terminal, logging: bool) -> Exit {
     overrides.run_id.clone_from(&place.id);
     match planner::load(&args.job, &overrides) {
         Ok(plan) => {
-            let text = std::fs::read(&args.job).unwrap_or_default();
-            execute::execute(plan, args.flags, place, &text, terminal, logging)
+            let text = std::fs::read_to_string(&args.job).unwrap_or_default();
+            let text = secrets::as_run(&text, &overrides, &plan.secrets);
+            execute::execute(plan, args.flags, place, text.as_bytes(), terminal, logging)
         }
         Err(problems) => super::explain(&problems, terminal),
     }

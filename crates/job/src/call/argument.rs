@@ -27,6 +27,18 @@ pub enum Argument {
 }
 
 impl Argument {
+    /// Shows every text of it; the names in a table are not among them.
+    pub(crate) fn each_text(&mut self, show: &mut dyn FnMut(&mut Text)) {
+        match self {
+            Argument::None | Argument::Boolean(_) | Argument::Integer(_) | Argument::Float(_) => {}
+            Argument::Text(text) => show(text),
+            Argument::List(items) => items.iter_mut().for_each(|item| item.each_text(show)),
+            Argument::Table(entries) => entries.iter_mut().for_each(|(_, value)| value.each_text(show)),
+        }
+    }
+}
+
+impl Argument {
     /// The text, if it is one that is UTF-8.
     fn text(&self) -> Option<Result<&str, Error>> {
         match self {

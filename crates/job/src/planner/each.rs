@@ -14,6 +14,7 @@ use crate::command::default_kill;
 use crate::limits::Limits;
 use crate::plan::{Plan, Retry, SourceError, TaskPlan};
 use crate::problem::{Findings, Problem, Problems};
+use crate::secrets::Secrets;
 use crate::source::{Rows, row};
 use crate::template::bind::{Bound, Part, Slot};
 use crate::template::facet::Facet;
@@ -89,6 +90,7 @@ pub(super) fn plan(
         workers: chosen,
         output: None,
         halt,
+        secrets: Secrets::default(),
         tasks: vec![task],
     })
 }

@@ -42,6 +42,7 @@ pub(super) fn load(path: &Path, overrides: &Overrides) -> Result<Plan, Problems>
     let mut findings = Findings::default();
     let spec = spec::read(&text, overrides, &mut findings);
     let broken = spec.broken;
+    let secrets = spec.secrets.clone();
     let mut found = Findings::default();
     let planned = plan(spec, path, dir, overrides, &mut found);
     if broken {
@@ -50,7 +51,7 @@ pub(super) fn load(path: &Path, overrides: &Overrides) -> Result<Plan, Problems>
     findings.extend(found);
     match planned {
         Some(plan) if findings.is_empty() => Ok(plan),
-        _ => Err(findings.into_problems(name, text)),
+        _ => Err(findings.into_problems(name, text).hiding(secrets)),
     }
 }
 
@@ -138,6 +139,7 @@ fn plan(
         workers,
         output: spec.output,
         halt,
+        secrets: spec.secrets,
         tasks,
     })
 }

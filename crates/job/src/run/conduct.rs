@@ -4,6 +4,7 @@ mod hold;
 mod land;
 mod past;
 mod stopping;
+mod veil;
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -25,6 +26,7 @@ use crate::event::{Kind, Who};
 use crate::exec::note::Note;
 use crate::exec::{self, Notes};
 use crate::plan::{Halt, Plan, Retry};
+use crate::secrets::Secrets;
 use crate::text::Text;
 
 /// The longest the loop sleeps: the sink's `idle` is due then.
@@ -39,6 +41,8 @@ pub(super) struct Conductor<'a, E> {
     executor: &'a E,
     options: Options,
     teller: Teller<'a>,
+    /// What is told nowhere.
+    secrets: Secrets,
     inbox: Arc<Inbox>,
     tasks: Tasks,
     sources: Vec<Source>,
@@ -92,9 +96,10 @@ impl<'a, E: Executor> Conductor<'a, E> {
         sink.wakes(Waker::of(&inbox));
         Conductor {
             executor,
-            teller: Teller::new(sink, options.first_seq),
+            teller: Teller::new(sink, options.first_seq, plan.secrets.clone()),
             past: past::Kept::new(options.past.take(), plan.tasks.len()),
             options,
+            secrets: plan.secrets,
             inbox,
             tasks,
             sources: plan.tasks.into_iter().map(source).collect(),
@@ -235,7 +240,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
                 match self.sources[task].feed.pull(&self.inbox) {
                     Pulled::Instance(instance) => {
                         self.sources[task].pulled += 1;
-                        let who = who(&self.sources[task].name, &instance);
+                        let who = who(&self.sources[task].name, &instance, &self.secrets);
                         if !self.is_to_run(task, &who) {
                             if self.past.is_tired() {
                                 return None;
@@ -440,7 +445,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
             match source.feed.pull(&self.inbox) {
                 Pulled::Instance(instance) => {
                     source.pulled += 1;
-                    let who = who(&source.name, &instance);
+                    let who = who(&source.name, &instance, &self.secrets);
                     if self.is_to_run(task, &who) {
                         self.teller.event(Kind::Blocked { who, by });
                     }
@@ -455,7 +460,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
 
 fn chunk<'c>(ready: &'c Ready, sources: &'c [Source], kind: OutputKind<'c>) -> OutputChunk<'c> {
     OutputChunk {
-        label: &ready.instance.label,
+        label: &ready.who.label,
         task: &sources[ready.task].name,
         index: ready.instance.index,
         attempt: ready.attempt,

@@ -15,6 +15,7 @@ use super::tail::Tail;
 use crate::event::Who;
 use crate::exec::{Notes, Report, Stream};
 use crate::plan::Instance;
+use crate::secrets::Secrets;
 use crate::text::Text;
 
 /// An instance between attempts.
@@ -197,13 +198,16 @@ impl Ready {
     }
 }
 
-pub(super) fn who(task: &str, instance: &Instance) -> Who {
+pub(super) fn who(task: &str, instance: &Instance, secrets: &Secrets) -> Who {
+    let (mut label, mut item) = (instance.label.clone(), instance.item.clone());
+    secrets.hide_text(&mut label);
+    item.iter_mut().for_each(|item| secrets.hide_text(item));
     Who {
         id: format!("{task}/{}", instance.index),
         task: task.to_owned(),
         index: instance.index,
-        label: instance.label.clone(),
-        item: instance.item.clone(),
-        key: Some(instance.key(task)),
+        label,
+        item,
+        key: Some(instance.key(task, secrets)),
     }
 }

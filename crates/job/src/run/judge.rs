@@ -12,7 +12,7 @@ use crate::text::Text;
 use crate::work::Work;
 
 /// How much of a failure's standard error is told.
-const TAIL: usize = 4096;
+pub(super) const TAIL: usize = 4096;
 const SIGXCPU: i32 = 24;
 
 /// What became of an attempt.

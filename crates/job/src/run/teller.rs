@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::{OutputChunk, Sink};
 use crate::event::{Event, Kind};
 use crate::exec::Captured;
+use crate::secrets::Secrets;
 use crate::state::RunState;
 
 /// Two calls of `idle` are at least this far apart.
@@ -16,6 +17,7 @@ const IDLE: Duration = Duration::from_millis(25);
 /// The run's voice.
 pub(super) struct Teller<'a> {
     sink: &'a mut dyn Sink,
+    secrets: Secrets,
     pub(super) state: RunState,
     seq: u64,
     idled: Instant,
@@ -25,9 +27,10 @@ pub(super) struct Teller<'a> {
 }
 
 impl<'a> Teller<'a> {
-    pub(super) fn new(sink: &'a mut dyn Sink, first_seq: u64) -> Teller<'a> {
+    pub(super) fn new(sink: &'a mut dyn Sink, first_seq: u64, secrets: Secrets) -> Teller<'a> {
         Teller {
             sink,
+            secrets,
             state: RunState::new(),
             seq: first_seq,
             idled: Instant::now(),
@@ -43,8 +46,9 @@ impl<'a> Teller<'a> {
     }
 
     /// Tells an event that happened so long ago.
-    pub(super) fn event_before(&mut self, kind: Kind, ago: Duration) -> bool {
+    pub(super) fn event_before(&mut self, mut kind: Kind, ago: Duration) -> bool {
         if self.events_ok {
+            self.secrets.hide_event(&mut kind);
             let now = Timestamp::now();
             let event = Event::new(self.seq, now.checked_sub(ago).unwrap_or(now), kind);
             match self.sink.event(&event) {
@@ -81,7 +85,8 @@ impl<'a> Teller<'a> {
         ask(self.sink).map_err(|error| self.refused(error)).ok()
     }
 
-    fn refused(&mut self, error: io::Error) {
+    /// Something was to be told and cannot be: from now on nothing is.
+    pub(super) fn refused(&mut self, error: io::Error) {
         self.events_ok = false;
         self.output_ok = false;
         self.error.get_or_insert(error);

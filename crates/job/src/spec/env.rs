@@ -15,7 +15,7 @@ use crate::text::Text;
 pub(crate) enum EnvValue {
     /// Written in the file.
     Written(Template),
-    /// Taken from the environment of pexec, as it is.
+    /// Known by now: taken from the environment of pexec, or a secret.
     Taken(Text),
 }
 
@@ -45,15 +45,21 @@ pub(super) fn read(reader: &mut Reader<'_>, value: &Value<'_>) -> Vec<(String, E
 }
 
 fn read_table(reader: &mut Reader<'_>, table: &Table<'_, '_>, whole: &Value<'_>) -> Option<EnvValue> {
-    if let (Some(secret), Some(place)) = (table.get("secret"), table.place("secret"))
-        && reader.boolean(secret)?
-    {
-        // A value that must not be shown would be shown.
-        let title = "`secret` is not supported by this version of pexec";
-        reader.findings.add(Problem::at(place, title));
-        return None;
-    }
+    let secret = match table.get("secret") {
+        Some(secret) => reader.boolean(secret)?,
+        None => false,
+    };
     match (table.get("value"), table.get("from_env")) {
+        // Known before anything is told: no placeholder of an item may stand in it.
+        (Some(value), None) if secret => {
+            let text = reader.scalar_string(value)?;
+            if text.contains('\0') {
+                let title = "the string holds a NUL byte, which no argument, path or variable can hold";
+                reader.findings.add(Problem::at(value.span(), title));
+            }
+            reader.secrets.push(text.clone().into_bytes());
+            Some(EnvValue::Taken(text.into()))
+        }
         (Some(value), None) => reader.scalar(value).map(EnvValue::Written),
         (None, Some(value)) => {
             let name = reader.string(value, "the name of a variable")?;
@@ -66,7 +72,11 @@ fn read_table(reader: &mut Reader<'_>, table: &Table<'_, '_>, whole: &Value<'_>)
                 let help = "set it, or give a `value` instead";
                 reader.findings.add(Problem::at(value.span(), title).help(help));
             }
-            taken.map(|value| EnvValue::Taken(Text(value.into_vec())))
+            let taken = taken?.into_vec();
+            if secret {
+                reader.secrets.push(taken.clone());
+            }
+            Some(EnvValue::Taken(Text(taken)))
         }
         _ => {
             let title = "expected exactly one of `value` and `from_env`";

@@ -17,6 +17,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) text: &'a str,
     /// What `{name}` stands for where only variables can be meant; empty while they are read themselves.
     pub(crate) vars: Vars,
+    /// The values that are told nowhere, as they are found.
+    pub(crate) secrets: Vec<Vec<u8>>,
     pub(crate) findings: &'a mut Findings,
 }
 
@@ -64,6 +66,7 @@ impl<'a> Reader<'a> {
         Reader {
             text,
             vars: Vars::default(),
+            secrets: Vec::new(),
             findings,
         }
     }

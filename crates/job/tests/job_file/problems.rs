@@ -21,7 +21,7 @@ foreach = { values = [1], vales = 2 }
 command = ["echo", "{itm}"]
 timeout = 5
 retries = -1
-env = { T = { value = "x", secret = true } }
+env = { T = { value = "x", secret = "yes" } }
 [tasks.c]
 "#;
     let text = Job::new(toml).refused();
@@ -54,8 +54,8 @@ env = { T = { value = "x", secret = true } }
             "expected a duration like \"1m30s\", found an integer",
             "job.toml:13:11\n",
             "-1 is out of range",
-            "job.toml:14:28\n",
-            "`secret` is not supported",
+            "job.toml:14:37\n",
+            "expected `true` or `false`, found a string",
             "job.toml:15:8\n",
             "task `c` has nothing to run",
         ],

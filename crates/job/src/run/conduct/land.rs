@@ -56,7 +56,11 @@ impl<E: Executor> Conductor<'_, E> {
                     (Err(_), None) => None,
                 };
                 if let Some((stdout, stderr)) = written {
-                    ended.output_at = self.teller.keep(stdout, stderr);
+                    if self.secrets.is_empty() {
+                        ended.output_at = self.teller.keep(stdout, stderr);
+                    } else {
+                        self.keep_hidden(stdout, stderr, &mut ended);
+                    }
                     if let Some(tail) = tail {
                         tail.finish([stdout, stderr], &mut |kind| {
                             self.teller.output(chunk(&ready, &self.sources, kind));
