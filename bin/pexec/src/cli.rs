@@ -1,5 +1,6 @@
 //! What can be typed: flags and arguments, checked as far as that needs no file.
 
+mod report;
 mod setup;
 
 use std::ffi::OsString;
@@ -11,6 +12,7 @@ use pexec_job::plan::Output;
 
 use crate::speech;
 
+pub(crate) use report::{Exports, Report, ReportFlags};
 pub(crate) use setup::{Completions, Doctor, DoctorFormat, Init, Man};
 
 /// Shown under the help of the command without a verb; each line works when pasted into a shell.
@@ -24,7 +26,8 @@ Examples:
 
 Exit codes:
   0 all succeeded   1 some failed   2 usage or job file   3 halted by a policy
-  4 standard output not writable   5 events not writable   6 the pool broke   128+n interrupted by signal n"
+  4 standard output not writable   5 record, events or report not written or read   6 the pool broke
+  128+n interrupted by signal n"
     )
 }
 
@@ -81,6 +84,8 @@ pub(crate) enum Verb {
     Each(Each),
     /// Check a job file and run nothing
     Check(Check),
+    /// Tell of a past run as an HTML report, JUnit XML, a trace or a job log
+    Report(Report),
     /// List the functions of this program that job files can call
     Tasks(Tasks),
     /// Try what this machine gives pexec: containment, limits, transports, room
@@ -191,6 +196,8 @@ pub(crate) struct RunFlags {
     /// Write every event as a line of JSON to this file
     #[arg(long, value_name = "FILE")]
     pub(crate) events: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) reports: ReportFlags,
     #[command(flatten)]
     pub(crate) record: RecordFlags,
 }

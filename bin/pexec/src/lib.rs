@@ -38,6 +38,7 @@ mod pause;
 mod pool;
 mod progress;
 mod records;
+mod reports;
 mod signals;
 mod sink;
 mod speech;

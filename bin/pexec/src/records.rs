@@ -64,9 +64,10 @@ impl Place {
         Ok(Place { id, store, resume })
     }
 
-    /// Makes the record, or opens that of the earlier run; `job`: the job file.
-    pub(crate) fn open(self, job: &[u8]) -> Result<Opened, Exit> {
-        let Some(store) = self.store else {
+    /// Makes the record, or opens that of the earlier run; `job`: the job file. A run that is to leave no record has
+    /// one in the `shelter`, if there is one.
+    pub(crate) fn open(self, job: &[u8], shelter: Option<Store>) -> Result<Opened, Exit> {
+        let Some(store) = self.store.or(shelter) else {
             return Ok(Opened::default());
         };
         let Some((record, again)) = self.resume else {

@@ -32,6 +32,8 @@ mod pausing;
 mod progress;
 #[path = "cli/record.rs"]
 mod record;
+#[path = "cli/report.rs"]
+mod report;
 #[path = "cli/resume.rs"]
 mod resume;
 #[path = "cli/retries.rs"]

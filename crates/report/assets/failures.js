@@ -62,7 +62,7 @@ function addCards(cards, group, from, kept, open) {
       el("summary", {}, el("b", {}, labelOf(instance)),
         el("span", { class: "quiet" }, many(instances.attempts[instance], "attempt")
           + (lastOf(instance) < 0 ? "" : ", " + duration(attempts.wall[lastOf(instance)]))
-          + (held ? ", kept " + count(held) + " others from running" : ""))));
+          + (held ? ", kept " + many(held, "other") + " from running" : ""))));
     card.fill = () => fillCard(card, instance);
     card.addEventListener("toggle", card.fill);
     cards.append(card);

@@ -162,7 +162,7 @@ fn the_page_tells_what_the_run_came_to_and_takes_no_label_for_markup() {
         "exit 3",
         "no such thing </pre><script>window.hacked = 1</script>",
         "half done",
-        "kept 1 others from running",
+        "kept 1 other from running",
     ] {
         assert!(failures.contains(part), "{part}: {failures}");
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Where the rooms of the table are.
-const ROOMS: [(&str, &str); 8] = [
+const ROOMS: [(&str, &str); 9] = [
     ("pool", "tests/tests/pool"),
     ("programs", "tests/tests/programs"),
     ("core", "crates/pool/src/core/tests"),
@@ -12,6 +12,7 @@ const ROOMS: [(&str, &str); 8] = [
     ("src", "crates/pool/src"),
     ("job", "crates/job/tests"),
     ("cli", "bin/pexec/tests/cli"),
+    ("report", "crates/report/tests"),
 ];
 
 fn root() -> PathBuf {

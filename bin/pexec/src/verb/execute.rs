@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pexec_job::expect::NoHistory;
 use pexec_job::plan::{Output, Plan};
 use pexec_job::planner::Overrides;
-use pexec_job::record::Recorder;
+use pexec_job::record::{Recorder, Store};
 use pexec_job::run::{self, Options, RunClock, Stop};
 use pexec_job::state::RunState;
 use signal_hook::consts::SIGPIPE;
@@ -18,6 +18,7 @@ use crate::output::Outputs;
 use crate::pause::Pause;
 use crate::progress::Progress;
 use crate::records::{Opened, Place};
+use crate::reports::{Of, Reports};
 use crate::signals::{Interrupt, Watch};
 use crate::sink::{Console, Fault};
 use crate::speech::complain;
@@ -60,9 +61,12 @@ pub(super) fn execute(
             return Exit::Record;
         }
     };
-    let run_id = place.id.clone();
-    let Opened { recorder, past } = match place.open(job) {
-        Ok(opened) => opened,
+    let reports = match Reports::open(
+        flags.reports.report.as_deref(),
+        &flags.reports.exports,
+        Of::Coming,
+    ) {
+        Ok(reports) => reports,
         Err(exit) => return exit,
     };
     // Removed when this returns, whatever the run comes to: signals only ever ask the run to end.
@@ -77,6 +81,15 @@ pub(super) fn execute(
             return Exit::Pool;
         }
     };
+    // Reports are made of a record, if need be of one that goes with the spilled output.
+    let shelter = (!reports.is_empty()).then(|| Store::at(spill.path().join("record")));
+    let run_id = place.id.clone();
+    let Opened { recorder, past } = match place.open(job, shelter) {
+        Ok(opened) => opened,
+        Err(exit) => return exit,
+    };
+    let recorded = recorder.as_ref().and_then(|recorder| recorder.path().parent());
+    let recorded = recorded.map(|store| (Store::at(store), run_id.clone()));
     let interrupt = Interrupt::new(Stop::new());
     let (pause, clock) = (Pause::default(), RunClock::default());
     let mode = flags
@@ -151,7 +164,13 @@ pub(super) fn execute(
         (None, Err(error)) => complain(&error.to_string()),
         (None, Ok(_)) => {}
     }
-    exit
+    match recorded {
+        Some((store, id)) if !reports.is_empty() => match reports.write(&store, &id) {
+            Exit::Success => exit,
+            unwritten => unwritten,
+        },
+        _ => exit,
+    }
 }
 
 fn judge(
