@@ -46,5 +46,7 @@ mod signals;
 mod support;
 #[path = "cli/terminal.rs"]
 mod terminal;
+#[path = "cli/turns.rs"]
+mod turns;
 #[path = "cli/volume.rs"]
 mod volume;

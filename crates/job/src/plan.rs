@@ -8,6 +8,7 @@ mod retry;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::key::Key;
 use crate::secrets::Secrets;
@@ -31,6 +32,10 @@ pub struct Plan {
     pub halt: Option<Halt>,
     /// What is told nowhere.
     pub secrets: Secrets,
+    /// The groups that tasks may be in.
+    pub groups: Vec<Group>,
+    /// How much memory the instances that run may take together, as far as they say.
+    pub memory: Option<u64>,
     /// In an order in which a task comes after everything that it needs.
     pub tasks: Vec<TaskPlan>,
 }
@@ -45,6 +50,8 @@ impl Plan {
             output: None,
             halt: None,
             secrets: Secrets::default(),
+            groups: Vec::new(),
+            memory: None,
             tasks,
         }
     }
@@ -69,6 +76,8 @@ pub struct TaskPlan {
     pub name: String,
     /// Positions in [`Plan::tasks`] of the tasks that must have succeeded; all smaller than its own.
     pub needs: Vec<usize>,
+    /// When its instances start, beside what they need.
+    pub start: Start,
     /// How failures get another chance.
     pub retry: Retry,
     /// Its instances call functions of this program, in the workers themselves.
@@ -79,12 +88,35 @@ pub struct TaskPlan {
     pub instances: Instances,
 }
 
+/// When instances start, where more than one could.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Start {
+    /// Higher ones go first; equal ones in the order of the plan.
+    pub priority: i64,
+    /// Position in [`Plan::groups`] of the one that it is in.
+    pub group: Option<usize>,
+    /// How much of [`Plan::memory`] each of them takes while it runs, in bytes.
+    pub memory: u64,
+    /// How long one may wait from the time when it could start until it does.
+    pub queue_timeout: Option<Duration>,
+}
+
+/// Tasks of which only so many instances run at once, together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Its name in the job file.
+    pub name: String,
+    /// How many; at least one.
+    pub limit: u64,
+}
+
 impl TaskPlan {
     /// A task of these instances that needs nothing and is tried once.
     pub fn new(name: impl Into<String>, total: Option<u64>, instances: Instances) -> TaskPlan {
         TaskPlan {
             name: name.into(),
             needs: Vec::new(),
+            start: Start::default(),
             retry: Retry::default(),
             calls: false,
             total,

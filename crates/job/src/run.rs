@@ -13,6 +13,8 @@ mod feed;
 mod flight;
 mod inbox;
 mod judge;
+mod line;
+mod source;
 mod stop;
 mod tail;
 mod tasks;

@@ -7,6 +7,7 @@ mod action;
 mod args;
 mod env;
 mod foreach;
+mod groups;
 mod keys;
 mod kill;
 mod matrix;
@@ -19,7 +20,7 @@ pub(crate) mod vars;
 
 use toml::de::DeTable;
 
-use crate::plan::{Halt, Output};
+use crate::plan::{Group, Halt, Output};
 use crate::planner::Overrides;
 use crate::problem::nearest::nearest;
 use crate::problem::{Findings, Problem, Span};
@@ -44,6 +45,8 @@ pub(crate) struct Spec {
     pub(crate) workers: Option<usize>,
     pub(crate) output: Option<Output>,
     pub(crate) halt: Option<Halt>,
+    pub(crate) memory: Option<u64>,
+    pub(crate) groups: Vec<Group>,
     pub(crate) vars: Vars,
     /// What is told nowhere.
     pub(crate) secrets: Secrets,
@@ -119,9 +122,13 @@ fn walk(text: &str, document: &DeTable<'_>, overrides: &Overrides, findings: &mu
         spec.halt = run
             .get("halt")
             .and_then(|value| run::read_halt(&mut reader, value));
+        spec.memory = run.get("memory").and_then(|value| size::read(&mut reader, value));
         spec.output = run
             .get("output")
             .and_then(|value| run::read_output(&mut reader, value));
+    }
+    if let Some(groups) = top.get("groups").and_then(|value| reader.table(value)) {
+        spec.groups = groups::read(&mut reader, groups);
     }
     let defaults = top
         .get("defaults")

@@ -20,6 +20,8 @@ mod retries;
 mod sources;
 #[path = "run_plan/stopping.rs"]
 mod stopping;
+#[path = "run_plan/turns.rs"]
+mod turns;
 #[path = "run_plan/workers.rs"]
 mod workers;
 
@@ -34,7 +36,7 @@ use pexec::ThreadPool;
 use pexec_job::command::{Command, Stdin, default_kill};
 use pexec_job::event::{Counts, Event, Kind, Outcome};
 use pexec_job::exec::{Captured, Stream};
-use pexec_job::plan::{Halt, Instance, Plan, SourceError, TaskPlan};
+use pexec_job::plan::{Group, Halt, Instance, Plan, SourceError, TaskPlan};
 use pexec_job::run::{self, Error, Finished, Options, OutputChunk, OutputKind, Sink, Stop};
 use pexec_job::state::RunState;
 use pexec_job::work::Work;
@@ -223,6 +225,8 @@ struct Run {
     record: Record,
     options: Options,
     halt: Option<Halt>,
+    groups: Vec<Group>,
+    memory: Option<u64>,
     spill: TempDir,
 }
 
@@ -234,6 +238,8 @@ impl Run {
             record: Record::default(),
             options,
             halt: None,
+            groups: Vec::new(),
+            memory: None,
             spill,
         }
     }
@@ -249,6 +255,8 @@ impl Run {
     fn go_on(&mut self, executor: &impl pexec::Executor, tasks: Vec<TaskPlan>) -> Result<Finished, Error> {
         let plan = Plan {
             halt: self.halt,
+            groups: self.groups.clone(),
+            memory: self.memory,
             ..Plan::new("job", "/", tasks)
         };
         let result = run::run(executor, plan, self.options.clone(), &mut self.record);

@@ -14,7 +14,6 @@ use crate::command::default_kill;
 use crate::limits::Limits;
 use crate::plan::{Plan, Retry, SourceError, TaskPlan};
 use crate::problem::{Findings, Problem, Problems};
-use crate::secrets::Secrets;
 use crate::source::{Rows, row};
 use crate::template::bind::{Bound, Part, Slot};
 use crate::template::facet::Facet;
@@ -76,22 +75,15 @@ pub(super) fn plan(
         task: name.clone(),
         keys: Vec::new(),
     };
+    let instances = Box::new(instances(rows(items), Product::none(), Arc::new(form), label));
     let task = TaskPlan {
-        name: name.clone(),
-        needs: Vec::new(),
         retry: Retry::times(overrides.retries.unwrap_or(0)),
-        calls: false,
-        total,
-        instances: Box::new(instances(rows(items), Product::none(), Arc::new(form), label)),
+        ..TaskPlan::new(name.clone(), total, instances)
     };
     Ok(Plan {
-        name,
-        dir,
         workers: chosen,
-        output: None,
         halt,
-        secrets: Secrets::default(),
-        tasks: vec![task],
+        ..Plan::new(name, dir, vec![task])
     })
 }
 

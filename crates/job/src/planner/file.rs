@@ -118,6 +118,8 @@ fn plan(
         vars: &spec.vars,
         dir: &dir,
         overrides,
+        groups: &spec.groups,
+        memory: spec.memory,
     };
     let mut positions = vec![None; spec.tasks.len()];
     let mut tasks = Vec::new();
@@ -140,6 +142,8 @@ fn plan(
         output: spec.output,
         halt,
         secrets: spec.secrets,
+        groups: spec.groups,
+        memory: spec.memory,
         tasks,
     })
 }

@@ -8,7 +8,8 @@ use super::call;
 use super::instances::{Feed, Form, Label, Recipe, instances};
 use super::product::Product;
 use crate::command::default_kill;
-use crate::plan::{Retry, TaskPlan};
+use crate::plan::{Group, Retry, Start, TaskPlan};
+use crate::problem::nearest::advice;
 use crate::problem::{Findings, Problem, quoted};
 use crate::source::{self, Opened, Rows};
 use crate::spec::vars::Vars;
@@ -22,6 +23,9 @@ pub(super) struct Context<'a> {
     pub(super) vars: &'a Vars,
     pub(super) dir: &'a Path,
     pub(super) overrides: &'a Overrides,
+    pub(super) groups: &'a [Group],
+    /// What `[run]` gives to all that run together.
+    pub(super) memory: Option<u64>,
 }
 
 /// Standard input can be read by one task only.
@@ -136,6 +140,7 @@ pub(super) fn plan(
     Some(TaskPlan {
         name: task.name.clone(),
         needs: Vec::new(),
+        start: start(task, context, findings),
         retry: Retry {
             times: context.overrides.retries.or(draft.retries).unwrap_or(0),
             backoff: draft.backoff,
@@ -145,6 +150,43 @@ pub(super) fn plan(
         total,
         instances: Box::new(instances(opened.rows, product, Arc::new(form), label)),
     })
+}
+
+/// When its instances start, beside what they need.
+fn start(task: &Task, context: &Context<'_>, findings: &mut Findings) -> Start {
+    let draft = &task.draft;
+    let group = draft.group.as_ref().and_then(|(name, span)| {
+        let position = context.groups.iter().position(|group| group.name == *name);
+        if position.is_none() {
+            let help = match context.groups.is_empty() {
+                true => format!("a group looks like this:\n[groups.{name}]\nlimit = 4"),
+                false => advice(name, context.groups.iter().map(|group| group.name.as_str())),
+            };
+            let title = format!("there is no group {}", quoted(name));
+            findings.add(Problem::at(span.clone(), title).help(help).absence());
+        }
+        position
+    });
+    if let (Some((bytes, span)), Some(all)) = (&draft.memory, context.memory)
+        && *bytes > all
+    {
+        let title = format!("task {} could never start", quoted(&task.name));
+        let label = format!("more than the `memory` of `[run]`, which is {}", size(all));
+        findings.add(Problem::at(span.clone(), title).label(label));
+    }
+    Start {
+        priority: draft.priority.unwrap_or(0),
+        group,
+        memory: draft.memory.as_ref().map_or(0, |(bytes, _)| *bytes),
+        queue_timeout: draft.queue_timeout,
+    }
+}
+
+/// Bytes with the largest unit that leaves no fraction.
+fn size(bytes: u64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let steps = (bytes.trailing_zeros() as usize / 10).min(units.len() - 1);
+    format!("{}{}", bytes >> (10 * steps), units[steps])
 }
 
 /// The rows of a task without a source: one, about nothing.

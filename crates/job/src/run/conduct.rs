@@ -1,8 +1,10 @@
 //! The loop of a run: start what may start, wait, take in what came, see whether to stop.
 
+mod expire;
 mod hold;
 mod land;
 mod past;
+mod start;
 mod stopping;
 mod veil;
 
@@ -11,21 +13,21 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pexec::{Executor, TrySubmitError};
+use pexec::Executor;
 
 use super::delayed::Delayed;
 use super::feed::{Feed, Pulled};
 use super::flight::{Flight, Ready, who};
 use super::inbox::{Inbox, Message, Waker};
-use super::judge;
-use super::tail::Tail;
+use super::line::{Line, Takes};
+use super::source::Source;
 use super::tasks::Tasks;
 use super::teller::Teller;
 use super::{Error, Finished, Options, OutputChunk, OutputKind, Sink};
 use crate::event::{Kind, Who};
+use crate::exec::Notes;
 use crate::exec::note::Note;
-use crate::exec::{self, Notes};
-use crate::plan::{Halt, Plan, Retry};
+use crate::plan::{Halt, Plan};
 use crate::secrets::Secrets;
 use crate::text::Text;
 
@@ -47,7 +49,14 @@ pub(super) struct Conductor<'a, E> {
     tasks: Tasks,
     sources: Vec<Source>,
     job: (String, Text),
-    again: VecDeque<Ready>,
+    /// Who starts next.
+    line: Line,
+    /// Tasks whose stream had nothing when it was last asked.
+    dry: Vec<usize>,
+    /// Tasks with a limit for how long instances wait.
+    timed: Vec<usize>,
+    /// How many attempts are submitted at once.
+    window: usize,
     /// Attempts that are to be made again later.
     delayed: Delayed<Ready>,
     held: VecDeque<hold::Held>,
@@ -66,15 +75,6 @@ pub(super) struct Conductor<'a, E> {
     broken: Option<String>,
 }
 
-/// A task, as far as its instances are concerned.
-struct Source {
-    name: String,
-    retry: Retry,
-    total: Option<u64>,
-    pulled: u64,
-    feed: Feed,
-}
-
 impl<'a, E: Executor> Conductor<'a, E> {
     pub(super) fn new(
         executor: &'a E,
@@ -84,13 +84,14 @@ impl<'a, E: Executor> Conductor<'a, E> {
     ) -> Conductor<'a, E> {
         use std::os::unix::ffi::OsStringExt;
         let tasks = Tasks::new(plan.tasks.iter().map(|task| task.needs.clone()));
-        let source = |task: crate::plan::TaskPlan| Source {
-            name: task.name,
-            retry: task.retry,
-            total: task.total,
-            pulled: 0,
-            feed: Feed::new(task.instances, task.total.is_none()),
-        };
+        let takes = plan.tasks.iter().map(|task| Takes {
+            group: task.start.group,
+            memory: task.start.memory,
+        });
+        let line = Line::new(takes, plan.groups.iter().map(|group| group.limit), plan.memory);
+        let has_limit = |at: &usize| plan.tasks[*at].start.queue_timeout.is_some();
+        let timed = (0..plan.tasks.len()).filter(has_limit).collect();
+        let window = window(&plan, options.jobs);
         let inbox = Arc::new(Inbox::new());
         options.stop.wakes(&inbox);
         sink.wakes(Waker::of(&inbox));
@@ -102,9 +103,12 @@ impl<'a, E: Executor> Conductor<'a, E> {
             secrets: plan.secrets,
             inbox,
             tasks,
-            sources: plan.tasks.into_iter().map(source).collect(),
+            sources: plan.tasks.into_iter().map(Source::new).collect(),
             job: (plan.name, Text::from(plan.dir.into_os_string().into_vec())),
-            again: VecDeque::new(),
+            line,
+            dry: Vec::new(),
+            timed,
+            window,
             delayed: Delayed::new(),
             held: VecDeque::new(),
             flights: HashMap::new(),
@@ -125,6 +129,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
             self.heed_policy();
             self.heed_stop();
             self.act();
+            self.expire();
             self.launch();
             self.make_haste();
             let more = self.tell_blocked() | self.tell_kept();
@@ -192,7 +197,10 @@ impl<'a, E: Executor> Conductor<'a, E> {
     /// There is something to start, or a source that may still give something.
     fn may_start(&self) -> bool {
         self.goes_on()
-            && (!self.again.is_empty() || !self.delayed.is_empty() || !self.tasks.opened().is_empty())
+            && (!self.line.is_empty()
+                || !self.delayed.is_empty()
+                || !self.dry.is_empty()
+                || self.tasks.has_opened())
     }
 
     /// How long there is nothing to do if nothing comes.
@@ -203,118 +211,6 @@ impl<'a, E: Executor> Conductor<'a, E> {
         })
     }
 
-    /// How many attempts may be under way. What is submitted beyond the workers saves them a wait, but nobody can say any
-    /// more that it is not to start.
-    fn window(&self) -> usize {
-        match self.policy {
-            None => self.options.jobs.saturating_mul(2).saturating_add(2),
-            Some(_) => self.options.jobs,
-        }
-    }
-
-    fn launch(&mut self) {
-        if !self.delayed.is_empty() {
-            let now = self.options.clock.now();
-            while let Some(ready) = self.delayed.pop_due(now) {
-                self.again.push_back(ready);
-            }
-        }
-        let window = self.window();
-        while self.flights.len() < window && self.held.len() < hold::MOST && self.goes_on() {
-            let Some(ready) = self.next() else { return };
-            if let Err(ready) = self.submit(ready) {
-                self.again.push_front(ready);
-                return;
-            }
-        }
-    }
-
-    /// The next instance to start: one that is to be tried again, or else the first of the plan.
-    fn next(&mut self) -> Option<Ready> {
-        if let Some(ready) = self.again.pop_front() {
-            return Some(ready);
-        }
-        // A task that ends here may open others: look again until nothing changes.
-        'look: loop {
-            for task in self.tasks.opened() {
-                match self.sources[task].feed.pull(&self.inbox) {
-                    Pulled::Instance(instance) => {
-                        self.sources[task].pulled += 1;
-                        let who = who(&self.sources[task].name, &instance, &self.secrets);
-                        if !self.is_to_run(task, &who) {
-                            if self.past.is_tired() {
-                                return None;
-                            }
-                            continue 'look;
-                        }
-                        self.tasks.begin(task);
-                        return Some(Ready {
-                            task,
-                            who,
-                            instance,
-                            attempt: 1,
-                            announced: true,
-                        });
-                    }
-                    Pulled::Wait => {}
-                    Pulled::End => {
-                        self.end_source(task);
-                        continue 'look;
-                    }
-                    Pulled::Failed(why) => {
-                        self.fail_source(task, why);
-                        continue 'look;
-                    }
-                }
-            }
-            return None;
-        }
-    }
-
-    fn end_source(&mut self, task: usize) {
-        let source = &mut self.sources[task];
-        if source.total != Some(source.pulled) {
-            source.total = Some(source.pulled);
-            self.teller.event(Kind::Planned {
-                task: source.name.clone(),
-                total: source.total,
-            });
-        }
-        self.tell_kept_of(task);
-        self.tasks.exhaust(task);
-    }
-
-    /// A source that broke counts as one more instance, which failed: so the run does, and what needs it does
-    /// not run.
-    fn fail_source(&mut self, task: usize, why: String) {
-        let source = &mut self.sources[task];
-        let name = source.name.clone();
-        let who = Who {
-            id: format!("{name}/{}", source.pulled),
-            task: name.clone(),
-            index: source.pulled,
-            label: Text::from(name),
-            item: None,
-            key: None,
-        };
-        source.pulled += 1;
-        self.tasks.begin(task);
-        self.end_source(task);
-        self.teller.event(Kind::Started {
-            who: who.clone(),
-            attempt: 1,
-            pid: None,
-            worker: None,
-        });
-        let label = who.label.clone();
-        let end = Box::new(judge::source_failed(why));
-        if self.teller.event(Kind::Finished { who, attempt: 1, end }) {
-            self.tasks.fail(task, &label);
-        } else {
-            self.tasks.abandon(task);
-        }
-    }
-
     fn notes(&self, ready: &Ready) -> Notes {
         let options = &self.options;
         ready.notes(
@@ -323,53 +219,6 @@ impl<'a, E: Executor> Conductor<'a, E> {
             &options.spill_dir,
             options.inline_limit,
         )
-    }
-
-    /// Gives an attempt to the executor; back comes one that there is no room for.
-    fn submit(&mut self, mut ready: Ready) -> Result<(), Ready> {
-        if !ready.announced {
-            ready.announced = true;
-            let who = ready.who.clone();
-            if !self.teller.event(Kind::Retried {
-                who,
-                attempt: ready.attempt,
-            }) {
-                return Err(ready);
-            }
-        }
-        let flight = self.launched;
-        let work = (ready.instance.work)(ready.attempt);
-        let notes = self.notes(&ready);
-        // A command's time is kept by its worker, which has a ladder for it.
-        let (is_call, timeout) = (work.is_call(), work.timeout().filter(|_| work.is_call()));
-        let limits = work.limits().of_call().filter(|_| is_call);
-        let tail = (is_call && self.options.stream).then(|| Tail::new(&notes));
-        let noted = Arc::clone(&self.inbox);
-        let mut task = self
-            .executor
-            .task(exec::perform, (work, notes))
-            .label(ready.instance.label.to_string())
-            .on_emit(move |bytes| noted.note(flight, bytes));
-        if let Some(timeout) = timeout {
-            task = task.timeout(timeout);
-        }
-        if let Some(limits) = limits {
-            task = task.limits(limits);
-        }
-        match task.try_submit() {
-            Ok(future) => {
-                self.launched += 1;
-                let started = Flight::new(flight, ready, future, is_call, tail, &self.inbox);
-                self.flights.insert(flight, started);
-                Ok(())
-            }
-            Err(TrySubmitError::Full(_)) => Err(ready),
-            Err(TrySubmitError::Closed(_)) => {
-                self.broken
-                    .get_or_insert_with(|| "it was shut down while the run was using it".to_owned());
-                Err(ready)
-            }
-        }
     }
 
     /// Something that an attempt sent while it runs.
@@ -455,6 +304,24 @@ impl<'a, E: Executor> Conductor<'a, E> {
             }
         }
         self.tasks.blocked().is_some()
+    }
+}
+
+/// How many attempts are submitted at once. What is submitted beyond the workers saves them a wait; but then nobody can
+/// say any more that something else is to start before it, or that it is not to start.
+fn window(plan: &Plan, jobs: usize) -> usize {
+    let first = plan.tasks.first().map(|task| &task.start);
+    let plain = plan.halt.is_none()
+        && plan.memory.is_none()
+        && plan.tasks.iter().all(|task| {
+            let start = &task.start;
+            start.group.is_none()
+                && start.queue_timeout.is_none()
+                && first.is_none_or(|first| first.priority == start.priority)
+        });
+    match plain {
+        true => jobs.saturating_mul(2).saturating_add(2),
+        false => jobs,
     }
 }
 

@@ -11,6 +11,7 @@ use pexec::{TaskError, TaskFuture};
 
 use super::OutputKind;
 use super::inbox::Inbox;
+use super::line::Ticket;
 use super::tail::Tail;
 use crate::event::Who;
 use crate::exec::{Notes, Report, Stream};
@@ -27,6 +28,10 @@ pub(super) struct Ready {
     pub(super) attempt: u32,
     /// It was told that this attempt comes.
     pub(super) announced: bool,
+    /// Until when it has to start, if it has not yet.
+    pub(super) expires: Option<Instant>,
+    /// What it takes from groups and memory.
+    pub(super) ticket: Option<Ticket>,
 }
 
 /// An attempt under way.
@@ -35,6 +40,8 @@ pub(super) struct Flight {
     way: Way,
     /// Its `started` was told, and when.
     pub(super) started: Option<Instant>,
+    /// It had waited too long, and was taken back.
+    pub(super) expired: bool,
     /// The strongest wish that has reached it.
     pub(super) asked: Asked,
     /// It runs a function in the worker itself, which ends with it.
@@ -105,6 +112,7 @@ impl Flight {
             ready,
             way,
             started: None,
+            expired: false,
             asked: Asked::Nothing,
             is_call,
             tail,
@@ -120,6 +128,13 @@ impl Flight {
         {
             self.asked = Asked::Kill;
         }
+    }
+
+    /// Takes it back because it has waited too long, unless it has started.
+    pub(super) fn expire(&mut self) {
+        let before = self.asked;
+        self.take_back();
+        self.expired |= self.asked > before;
     }
 
     /// Passes a wish on to an attempt that runs. One that it does not reach (it is just starting, say) is asked

@@ -207,11 +207,23 @@ fn judge_error(
 
 /// The end of something that is no command: the source of a task.
 pub(super) fn source_failed(why: String) -> Ended {
+    never_began(
+        Outcome::Failed,
+        format!("its source could not be read to the end: {why}"),
+    )
+}
+
+/// The end of an instance that was not started in time.
+pub(super) fn waited(limit: Duration) -> Ended {
+    never_began(Outcome::Timeout, format!("waited longer than {limit:?} to start"))
+}
+
+fn never_began(outcome: Outcome, why: String) -> Ended {
     Ended {
-        outcome: Outcome::Failed,
+        outcome,
         exit: None,
         signal: None,
-        why: Some(format!("its source could not be read to the end: {why}")),
+        why: Some(why),
         retry: false,
         leaky: false,
         wall: Duration::ZERO,

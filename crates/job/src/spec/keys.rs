@@ -11,13 +11,13 @@ pub(crate) struct Keys {
 impl Keys {
     /// The file itself.
     pub(crate) const TOP: Keys = Keys {
-        known: &["name", "run", "vars", "defaults", "tasks"],
-        later: &["groups"],
+        known: &["name", "run", "vars", "defaults", "groups", "tasks"],
+        later: &[],
     };
     /// `[run]`.
     pub(crate) const RUN: Keys = Keys {
-        known: &["workers", "halt", "output"],
-        later: &["memory"],
+        known: &["workers", "halt", "output", "memory"],
+        later: &[],
     };
     /// A task, and `[defaults]`.
     pub(crate) const TASK: Keys = Keys {
@@ -37,6 +37,7 @@ impl Keys {
             "env_clear",
             "cwd",
             "timeout",
+            "queue_timeout",
             "kill",
             "retries",
             "backoff",
@@ -46,19 +47,19 @@ impl Keys {
             "cpu_time",
             "open_files",
             "nice",
-        ],
-        later: &[
-            "needs_each",
-            "inputs",
-            "outputs",
-            "queue_timeout",
             "group",
             "priority",
         ],
+        later: &["needs_each", "inputs", "outputs"],
     };
     /// `foreach`.
     pub(crate) const FOREACH: Keys = Keys {
         known: &["glob", "lines", "csv", "jsonl", "range", "values", "command"],
+        later: &[],
+    };
+    /// `[groups.NAME]`.
+    pub(crate) const GROUP: Keys = Keys {
+        known: &["limit"],
         later: &[],
     };
     /// `stdin`.

@@ -12,8 +12,7 @@ use super::keys::Keys;
 use super::kill;
 use super::matrix::{self, Matrix};
 use super::reader::{Reader, Value};
-use super::retry;
-use super::size;
+use super::{retry, size};
 use crate::command::KillStep;
 use crate::limits::Limits;
 use crate::plan::{Backoff, Cause};
@@ -39,6 +38,8 @@ pub(crate) struct Draft {
     pub(crate) env_clear: Option<bool>,
     pub(crate) cwd: Option<Template>,
     pub(crate) timeout: Option<Duration>,
+    /// How long an instance may wait until it starts.
+    pub(crate) queue_timeout: Option<Duration>,
     pub(crate) kill: Option<Vec<KillStep>>,
     pub(crate) retries: Option<u32>,
     pub(crate) backoff: Option<Backoff>,
@@ -49,6 +50,9 @@ pub(crate) struct Draft {
     pub(crate) cpu_time: Option<Duration>,
     pub(crate) open_files: Option<u64>,
     pub(crate) nice: Option<i32>,
+    /// The name of its group, and its place.
+    pub(crate) group: Option<(String, Span)>,
+    pub(crate) priority: Option<i64>,
 }
 
 /// `stdin`.
@@ -98,6 +102,9 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &DeTable<'_>, whose: &str) ->
         timeout: table
             .get("timeout")
             .and_then(|value| kill::read_duration(reader, value)),
+        queue_timeout: table
+            .get("queue_timeout")
+            .and_then(|value| kill::read_duration(reader, value)),
         kill: table
             .get("kill")
             .and_then(|value| kill::read_ladder(reader, value)),
@@ -127,6 +134,12 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &DeTable<'_>, whose: &str) ->
             .get("nice")
             .and_then(|value| reader.integer(value, -39, 39))
             .map(|nice| nice as i32),
+        group: table
+            .get("group")
+            .and_then(|value| Some((reader.string(value, "the name of a group")?, value.span()))),
+        priority: table
+            .get("priority")
+            .and_then(|value| reader.integer(value, i64::from(i32::MIN), i64::from(i32::MAX))),
     }
 }
 
@@ -210,6 +223,7 @@ impl Draft {
             env_clear: self.env_clear.or(defaults.env_clear),
             cwd: self.cwd.or_else(|| defaults.cwd.clone()),
             timeout: self.timeout.or(defaults.timeout),
+            queue_timeout: self.queue_timeout.or(defaults.queue_timeout),
             kill: self.kill.or_else(|| defaults.kill.clone()),
             retries: self.retries.or(defaults.retries),
             backoff: self.backoff.or(defaults.backoff),
@@ -219,6 +233,8 @@ impl Draft {
             cpu_time: self.cpu_time.or(defaults.cpu_time),
             open_files: self.open_files.or(defaults.open_files),
             nice: self.nice.or(defaults.nice),
+            group: self.group.or_else(|| defaults.group.clone()),
+            priority: self.priority.or(defaults.priority),
         }
     }
 }

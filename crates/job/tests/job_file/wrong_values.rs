@@ -3,7 +3,7 @@
 use crate::{Job, assert_says};
 
 /// What a line of a task says, where, and what it is told.
-const TABLE: [(&str, &str, &str); 66] = [
+const TABLE: [(&str, &str, &str); 70] = [
     (
         "command = 'ls'",
         "2:11",
@@ -117,6 +117,10 @@ const TABLE: [(&str, &str, &str); 66] = [
         "3:9",
         "no duration",
     ),
+    ("command = ['x']\nqueue_timeout = 5", "3:17", "a duration like"),
+    ("command = ['x']\npriority = 'high'", "3:12", "a whole number"),
+    ("command = ['x']\ngroup = 'g'", "3:9", "no group `g`"),
+    ("command = ['x']\nmemory = 5", "3:10", "512MiB"),
     ("command = ['x']\nbackoff = 5", "3:11", "expected a pause"),
     (
         "command = ['x']\nbackoff = '5'",

@@ -42,7 +42,7 @@ impl<E: Executor> Conductor<'_, E> {
     /// Sees to it that outcomes become safe soon, if what they lead to could start: there is room for it, and nothing
     /// else to do.
     pub(super) fn make_haste(&mut self) {
-        if !self.held.is_empty() && self.flights.len() < self.window() {
+        if !self.held.is_empty() && self.flights.len() < self.window {
             self.teller.durable(true);
         }
     }
@@ -65,10 +65,15 @@ impl<E: Executor> Conductor<'_, E> {
             let next = Ready {
                 attempt: ready.attempt + 1,
                 announced: false,
+                expires: None,
                 ..ready
             };
+            let task = next.task;
             match due <= self.options.clock.now() {
-                true => self.again.push_back(next),
+                true => {
+                    self.sources[task].again.push_back(next);
+                    self.offer(task);
+                }
                 false => self.delayed.push(due, next),
             }
         } else if outcome.is_success() {

@@ -20,7 +20,12 @@ impl<E: Executor> Conductor<'_, E> {
         let Some(flight) = self.flights.remove(&id) else {
             return;
         };
-        let (ready, result, started, tail) = flight.land();
+        let expired = flight.expired;
+        let (mut ready, result, started, tail) = flight.land();
+        self.free(&mut ready);
+        if expired && matches!(result, Err(TaskError::Cancelled)) {
+            return self.tell_expired(ready);
+        }
         let work = (ready.instance.work)(ready.attempt);
         let left = match &result {
             Ok(_) => None,
