@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use pexec_job::files::Successes;
+use pexec_job::plan::Plan;
 use pexec_job::record::{Again, Error, Past, Record, Recorder, Resumed, Store};
 
 use crate::cli::{LAST, RecordFlags};
@@ -62,6 +64,14 @@ impl Place {
             (None, store) => new_id(store.as_ref()),
         };
         Ok(Place { id, store, resume })
+    }
+
+    /// What earlier runs have made. Read only where the plan asks for it: there may be many of them.
+    pub(crate) fn successes(&self, plan: &Plan) -> Successes {
+        match (&self.store, plan.makes()) {
+            (Some(store), Some(wanted)) => Successes::read(store, wanted),
+            _ => Successes::default(),
+        }
     }
 
     /// Makes the record, or opens that of the earlier run; `job`: the job file. A run that is to leave no record has

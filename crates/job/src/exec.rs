@@ -12,6 +12,7 @@ mod clock;
 mod guard;
 mod ladder;
 pub(crate) mod lines;
+pub mod make;
 mod meter;
 pub mod note;
 mod own_output;
@@ -27,9 +28,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::command::Command;
+use crate::files::Content;
 use crate::limits::MemoryBy;
 use crate::text::Text;
 use crate::work::Work;
+
+use make::Making;
 
 /// What an attempt needs to know beside its command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,6 +46,8 @@ pub struct Notes {
     pub inline_limit: u64,
     /// Names the attempt's files: unique among all attempts that share a directory, of at most 100 bytes, `/` not among them.
     pub token: String,
+    /// What it reads and makes, where its task says so.
+    pub making: Option<Box<Making>>,
 }
 
 /// What became of an attempt.
@@ -74,6 +80,8 @@ pub struct Report {
     pub fault: Option<String>,
     /// How its limit on memory was kept, where it has one.
     pub memory_by: Option<MemoryBy>,
+    /// What its files held, of a success with outputs.
+    pub content: Option<Box<Content>>,
 }
 
 /// How an attempt ended.
@@ -98,6 +106,8 @@ pub enum End {
     Failed(String),
     /// A function was not called, or what it returned cannot be written down: trying again is of no use.
     Refused(String),
+    /// Nothing was done: what it would have made is there, and nothing has changed.
+    UpToDate,
 }
 
 /// Why a command was told to stop.
@@ -171,8 +181,37 @@ pub enum Stream {
     Stderr,
 }
 
-/// Does `work` to its end and reports. A function's panic goes on to the caller.
-pub fn perform(work: Work, notes: Notes) -> Report {
+impl Report {
+    /// Of an attempt that started nothing.
+    fn nothing(end: End) -> Report {
+        Report {
+            end,
+            pid: None,
+            worker: note::worker(),
+            wall: Duration::ZERO,
+            user: Duration::ZERO,
+            system: Duration::ZERO,
+            peak_rss: 0,
+            stdout: Captured::Inline(Vec::new()),
+            stderr: Captured::Inline(Vec::new()),
+            leaky: false,
+            stopped: None,
+            fault: None,
+            memory_by: None,
+            content: None,
+        }
+    }
+}
+
+/// Does `work` to its end and reports, unless what it would make is there. A function's panic goes on to the caller.
+pub fn perform(work: Work, mut notes: Notes) -> Report {
+    match notes.making.take() {
+        Some(making) => make::make(work, &making, notes),
+        None => attempt(work, notes),
+    }
+}
+
+fn attempt(work: Work, notes: Notes) -> Report {
     match work {
         Work::Command(command) => execute(command, notes),
         Work::Call(work) => call::call(&work, &notes),
@@ -187,24 +226,16 @@ pub fn execute(command: Command, notes: Notes) -> Report {
     let began = clock::now();
     match start::start(&command, &notes) {
         Ok(started) => attend::attend(started, &command, &notes, began),
-        Err(refusal) => Report {
-            end: End::NotStarted {
+        Err(refusal) => {
+            let end = End::NotStarted {
                 code: refusal.code,
                 reason: refusal.reason,
-            },
-            pid: None,
-            worker: note::worker(),
-            wall: clock::now() - began,
-            user: Duration::ZERO,
-            system: Duration::ZERO,
-            peak_rss: 0,
-            stdout: Captured::Inline(Vec::new()),
-            stderr: Captured::Inline(Vec::new()),
-            leaky: false,
-            stopped: None,
-            fault: None,
-            memory_by: None,
-        },
+            };
+            Report {
+                wall: clock::now() - began,
+                ..Report::nothing(end)
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@ pub mod command;
 pub mod event;
 pub mod exec;
 pub mod expect;
+pub mod files;
 pub mod key;
 pub mod limits;
 pub mod plan;

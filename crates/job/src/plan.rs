@@ -10,6 +10,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::files::Files;
 use crate::key::Key;
 use crate::secrets::Secrets;
 use crate::text::Text;
@@ -57,6 +58,16 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// How many instances say what they make, as far as that is known; `None`: no task does.
+    pub fn makes(&self) -> Option<u64> {
+        let making = self.tasks.iter().filter(|task| task.makes);
+        making
+            .map(|task| task.total.unwrap_or(u64::MAX))
+            .reduce(u64::saturating_add)
+    }
+}
+
 /// How the tasks' output is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
@@ -82,6 +93,8 @@ pub struct TaskPlan {
     pub retry: Retry,
     /// Its instances call functions of this program, in the workers themselves.
     pub calls: bool,
+    /// Its instances say what they make, and are skipped where that is there and nothing has changed.
+    pub makes: bool,
     /// How many instances there are; `None` while a streamed source has not ended.
     pub total: Option<u64>,
     /// Its instances, in source order. Taken once, by the run.
@@ -119,6 +132,7 @@ impl TaskPlan {
             start: Start::default(),
             retry: Retry::default(),
             calls: false,
+            makes: false,
             total,
             instances,
         }
@@ -150,6 +164,8 @@ pub struct Instance {
     pub label: Text,
     /// What an attempt (from 1) does, everything substituted.
     pub work: Box<dyn Fn(u32) -> Work + Send + Sync>,
+    /// What it reads and makes, where its task says so.
+    pub files: Option<Box<Files>>,
 }
 
 impl Instance {

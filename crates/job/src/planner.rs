@@ -4,6 +4,7 @@
 mod call;
 mod each;
 mod file;
+mod files;
 mod instances;
 mod order;
 mod product;

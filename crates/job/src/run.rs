@@ -23,9 +23,11 @@ mod teller;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::event::Event;
 use crate::exec::{Captured, Stream};
+use crate::files::Successes;
 use crate::plan::{Halt, Plan};
 use crate::record::Past;
 use crate::state::RunState;
@@ -57,6 +59,8 @@ pub struct Options {
     pub first_seq: u64,
     /// What the record says that this run takes up again.
     pub past: Option<Past>,
+    /// What earlier runs have made: an instance of which nothing has changed since is skipped.
+    pub successes: Arc<Successes>,
 }
 
 impl Options {
@@ -72,6 +76,7 @@ impl Options {
             inline_limit: 256 * 1024,
             first_seq: 0,
             past: None,
+            successes: Arc::default(),
         }
     }
 }

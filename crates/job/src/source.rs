@@ -111,6 +111,12 @@ pub(crate) fn open(origin: &Origin, dir: &Path, runs: bool) -> Result<Opened, Tr
     }
 }
 
+/// The files that match a pattern, as a `glob` finds them. The error says what is wrong.
+pub(crate) fn matches(pattern: &Text, dir: &Path) -> Result<Vec<Text>, String> {
+    let text = std::str::from_utf8(pattern.as_bytes()).map_err(|_| "the pattern is not UTF-8".to_owned())?;
+    glob::expand(text, dir).map_err(|trouble| trouble.what)
+}
+
 /// The row of a single item.
 pub(super) fn row(item: Text) -> Row {
     Row {

@@ -55,6 +55,7 @@ impl Attempt {
             spill_dir: path,
             inline_limit: 1 << 20,
             token: "t".to_owned(),
+            making: None,
         };
         Attempt { dir, command, notes }
     }

@@ -54,6 +54,7 @@ fn attempts_of_every_kind_leave_no_child_no_descriptor_and_no_file() {
             spill_dir: path.clone(),
             inline_limit: 10,
             token: format!("t-{n}"),
+            making: None,
         };
         execute(command, notes)
     };

@@ -8,6 +8,8 @@ mod calls;
 mod halting;
 #[path = "run_plan/limits.rs"]
 mod limits;
+#[path = "run_plan/making.rs"]
+mod making;
 #[path = "run_plan/needs.rs"]
 mod needs;
 #[path = "run_plan/output.rs"]
@@ -81,6 +83,7 @@ fn instance(task: &str, index: u64, script: &str) -> Instance {
         item: Some(index.to_string().into()),
         label: format!("{task}({index})").into(),
         work: Box::new(move |attempt| Work::Command(command(&script, attempt))),
+        files: None,
     }
 }
 
@@ -281,6 +284,9 @@ impl Run {
                 Kind::Started { who, attempt, .. } => {
                     let before = attempts.insert(who.id.clone(), *attempt);
                     assert_eq!(before.unwrap_or(0) + 1, *attempt, "{who:?}");
+                }
+                Kind::Finished { who, end, .. } if end.outcome == Outcome::UpToDate => {
+                    assert!(!attempts.contains_key(&who.id), "{who:?}");
                 }
                 Kind::Finished { who, attempt, .. } => {
                     assert_eq!(attempts.get(&who.id), Some(attempt), "{who:?}");

@@ -84,6 +84,7 @@ pub(super) fn execute(
     // Reports are made of a record, if need be of one that goes with the spilled output.
     let shelter = (!reports.is_empty()).then(|| Store::at(spill.path().join("record")));
     let run_id = place.id.clone();
+    let successes = place.successes(&plan);
     let Opened { recorder, past } = match place.open(job, shelter) {
         Ok(opened) => opened,
         Err(exit) => return exit,
@@ -132,6 +133,7 @@ pub(super) fn execute(
     };
     let options = Options {
         stream: mode == Output::Line,
+        successes: Arc::new(successes),
         stop: interrupt.stop(),
         first_seq,
         past,

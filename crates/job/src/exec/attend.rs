@@ -116,6 +116,7 @@ pub(super) fn attend(started: Started, command: &Command, notes: &Notes, began: 
         stopped,
         fault,
         memory_by: command.limits.memory.map(|_| MemoryBy::Sampling),
+        content: None,
     }
 }
 

@@ -13,7 +13,7 @@ use pexec::named::CallError;
 
 use super::clock;
 use super::guard::Guard;
-use super::note::{self, Note};
+use super::note::Note;
 use super::own_output::{Redirected, Streams};
 use super::{Captured, End, Notes, Report};
 use crate::call::Call;
@@ -23,19 +23,8 @@ pub(super) fn call(call: &Call, notes: &Notes) -> Report {
     let pid = std::process::id();
     pexec::task::emit(&Note::started(pid).encode());
     let mut report = Report {
-        end: End::Returned,
         pid: Some(pid),
-        worker: note::worker(),
-        wall: Duration::ZERO,
-        user: Duration::ZERO,
-        system: Duration::ZERO,
-        peak_rss: 0,
-        stdout: Captured::Inline(Vec::new()),
-        stderr: Captured::Inline(Vec::new()),
-        leaky: false,
-        stopped: None,
-        fault: None,
-        memory_by: None,
+        ..Report::nothing(End::Returned)
     };
     // Only a worker process has one.
     let is_worker = pexec::task::cancel_fd().is_some();

@@ -75,7 +75,13 @@ pub(super) fn plan(
         task: name.clone(),
         keys: Vec::new(),
     };
-    let instances = Box::new(instances(rows(items), Product::none(), Arc::new(form), label));
+    let instances = Box::new(instances(
+        rows(items),
+        Product::none(),
+        Arc::new(form),
+        label,
+        None,
+    ));
     let task = TaskPlan {
         retry: Retry::times(overrides.retries.unwrap_or(0)),
         ..TaskPlan::new(name.clone(), total, instances)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::call::CallRecipe;
+use super::files::FilesRecipe;
 use super::product::Product;
 use crate::command::{Command, KillStep, Stdin};
 use crate::limits::Limits;
@@ -130,6 +131,7 @@ pub(super) fn instances(
     product: Product,
     form: Arc<Form>,
     label: Label,
+    files: Option<FilesRecipe>,
 ) -> impl Iterator<Item = Result<Instance, SourceError>> + Send {
     let mut rows = rows;
     let mut row: Option<Row> = None;
@@ -158,6 +160,7 @@ pub(super) fn instances(
             index: this.index,
             item: this.item.clone(),
             label: label.render(&this),
+            files: files.as_ref().map(|files| Box::new(files.files(&this))),
             work: Box::new(move |attempt| form.work(&this, attempt)),
         }))
     })

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Overrides;
 use super::call;
+use super::files::{self, FilesRecipe};
 use super::instances::{Feed, Form, Label, Recipe, instances};
 use super::product::Product;
 use crate::command::default_kill;
@@ -114,6 +115,7 @@ pub(super) fn plan(
         },
     };
     let form = binding.form(context, findings);
+    let files = files::recipe(task, &binding.scope, context.dir, findings);
     let product = match &draft.matrix {
         None => Product::none(),
         Some(matrix) => match Product::new(matrix) {
@@ -147,8 +149,9 @@ pub(super) fn plan(
             on: draft.retry_on.clone().unwrap_or(Retry::default().on),
         },
         calls: matches!(form, Form::Call(_)),
+        makes: files.as_ref().is_some_and(FilesRecipe::makes),
         total,
-        instances: Box::new(instances(opened.rows, product, Arc::new(form), label)),
+        instances: Box::new(instances(opened.rows, product, Arc::new(form), label, files)),
     })
 }
 

@@ -15,6 +15,7 @@ use super::line::Ticket;
 use super::tail::Tail;
 use crate::event::Who;
 use crate::exec::{Notes, Report, Stream};
+use crate::files::Stamp;
 use crate::plan::Instance;
 use crate::secrets::Secrets;
 use crate::text::Text;
@@ -32,6 +33,8 @@ pub(super) struct Ready {
     pub(super) expires: Option<Instant>,
     /// What it takes from groups and memory.
     pub(super) ticket: Option<Ticket>,
+    /// How its outputs were when the attempt was submitted.
+    pub(super) before: Vec<Option<Stamp>>,
 }
 
 /// An attempt under way.
@@ -52,6 +55,10 @@ pub(super) struct Flight {
 }
 
 /// How far an attempt has come.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there are few at a time, and a box would be one more allocation for each attempt"
+)]
 enum Way {
     /// It is with the executor.
     Out(TaskFuture<Report>),
@@ -208,6 +215,7 @@ impl Ready {
             stream,
             spill_dir: Text::from(spill_dir.as_os_str().as_bytes().to_vec()),
             inline_limit,
+            making: None,
             token: format!("{run}-{}-{}-{}", self.task, self.instance.index, self.attempt),
         }
     }

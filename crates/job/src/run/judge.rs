@@ -60,7 +60,7 @@ fn judge_report(report: &Report, work: &Work, stop: Option<Stopped>) -> Verdict 
     let (exit, signal) = match &report.end {
         End::Exited(code) | End::NotStarted { code, .. } => (Some(*code), None),
         End::Signaled(signal) => (None, Some(*signal)),
-        End::Unknown | End::Returned | End::Failed(_) | End::Refused(_) => (None, None),
+        End::Unknown | End::Returned | End::Failed(_) | End::Refused(_) | End::UpToDate => (None, None),
     };
     let (outcome, why, again) = match (&report.stopped, &report.fault, &report.end) {
         (Some(StopReason::Timeout), _, _) => {
@@ -84,6 +84,7 @@ fn judge_report(report: &Report, work: &Work, stop: Option<Stopped>) -> Verdict 
             (Outcome::Failed, Some(reason.clone()), Some(Cause::Exit))
         }
         (None, None, End::Returned) => (Outcome::Success, None, None),
+        (None, None, End::UpToDate) => (Outcome::UpToDate, None, None),
         (None, None, End::Failed(text)) => (Outcome::Failed, Some(line(text)), Some(Cause::Exit)),
         (None, None, End::Refused(why)) => (Outcome::Failed, Some(line(why)), None),
         (None, None, End::Unknown) => {
@@ -112,7 +113,7 @@ fn judge_report(report: &Report, work: &Work, stop: Option<Stopped>) -> Verdict 
         tail: Text::from(tail),
         output_at: None,
         memory_by: report.memory_by,
-        content: None,
+        content: report.content.as_ref().map(|content| content.hex()),
     };
     Verdict::Ended { ended, again }
 }
@@ -335,6 +336,7 @@ mod tests {
             stopped: None,
             fault: None,
             memory_by: None,
+            content: None,
         }
     }
 

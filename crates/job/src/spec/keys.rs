@@ -33,6 +33,8 @@ impl Keys {
             "stdin",
             "stdout",
             "stderr",
+            "inputs",
+            "outputs",
             "env",
             "env_clear",
             "cwd",
@@ -50,7 +52,7 @@ impl Keys {
             "group",
             "priority",
         ],
-        later: &["needs_each", "inputs", "outputs"],
+        later: &["needs_each"],
     };
     /// `foreach`.
     pub(crate) const FOREACH: Keys = Keys {

@@ -34,6 +34,9 @@ pub(crate) struct Draft {
     pub(crate) stdin: Option<Input>,
     pub(crate) stdout: Option<Template>,
     pub(crate) stderr: Option<Template>,
+    /// Paths that an instance reads, and those that it makes.
+    pub(crate) inputs: Option<Vec<Template>>,
+    pub(crate) outputs: Option<Vec<Template>>,
     pub(crate) env: Vec<(String, EnvValue)>,
     pub(crate) env_clear: Option<bool>,
     pub(crate) cwd: Option<Template>,
@@ -93,6 +96,8 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &DeTable<'_>, whose: &str) ->
         stdin: table.get("stdin").and_then(|value| read_stdin(reader, value)),
         stdout: path(reader, "stdout"),
         stderr: path(reader, "stderr"),
+        inputs: table.get("inputs").and_then(|value| read_paths(reader, value)),
+        outputs: table.get("outputs").and_then(|value| read_paths(reader, value)),
         env: table
             .get("env")
             .map(|value| env::read(reader, value))
@@ -141,6 +146,24 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &DeTable<'_>, whose: &str) ->
             .get("priority")
             .and_then(|value| reader.integer(value, i64::from(i32::MIN), i64::from(i32::MAX))),
     }
+}
+
+/// An array of paths, or a single one.
+fn read_paths(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Vec<Template>> {
+    const EXPECTED: &str = "a path, or an array of paths";
+    let one = |reader: &mut Reader<'_>, value: &Value<'_>| {
+        let template = reader.template(value, "a path")?;
+        if template.is_empty() {
+            let title = "the path is empty";
+            reader.findings.add(Problem::at(value.span(), title));
+        }
+        Some(template)
+    };
+    if value.get_ref().is_str() {
+        return Some(vec![one(reader, value)?]);
+    }
+    let list = reader.array(value, EXPECTED, "[\"path\"]")?;
+    Some(list.iter().filter_map(|value| one(reader, value)).collect())
 }
 
 fn read_needs(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Vec<(String, Span)>> {
@@ -219,6 +242,8 @@ impl Draft {
             stdin: self.stdin.or_else(|| defaults.stdin.clone()),
             stdout: self.stdout.or_else(|| defaults.stdout.clone()),
             stderr: self.stderr.or_else(|| defaults.stderr.clone()),
+            inputs: self.inputs.or_else(|| defaults.inputs.clone()),
+            outputs: self.outputs.or_else(|| defaults.outputs.clone()),
             env,
             env_clear: self.env_clear.or(defaults.env_clear),
             cwd: self.cwd.or_else(|| defaults.cwd.clone()),

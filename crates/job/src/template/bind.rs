@@ -167,7 +167,7 @@ impl Scope<'_> {
                 _ => format!("task {} has no `foreach`, so it has no item", quoted(self.task)),
             }
         } else if hole.name == "attempt" {
-            "a label is the same in every attempt".to_owned()
+            "what stands here is the same in every attempt".to_owned()
         } else if hole.name.is_empty() {
             "write `{item}` for the item, `{{}}` for a pair of braces".to_owned()
         } else if let Some(near) = nearest(&hole.name, known.clone()) {
@@ -193,6 +193,35 @@ impl Bound {
             match part {
                 Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
                 Part::Slot(slot) => slot.render(row, attempt, &mut out),
+            }
+        }
+        Text(out)
+    }
+
+    /// What the job file itself puts into it makes a pattern of it.
+    pub(crate) fn is_pattern(&self) -> bool {
+        self.0.iter().any(|part| match part {
+            Part::Literal(text) | Part::Slot(Slot::Fixed(text)) => text.contains(['*', '?', '[']),
+            Part::Slot(_) => false,
+        })
+    }
+
+    /// The same as [`render`](Bound::render) for one that is a pattern: what an instance brings stands for itself.
+    pub(crate) fn render_pattern(&self, row: &Row) -> Text {
+        let mut out = Vec::new();
+        for part in &self.0 {
+            match part {
+                Part::Literal(text) | Part::Slot(Slot::Fixed(text)) => out.extend_from_slice(text.as_bytes()),
+                Part::Slot(slot) => {
+                    let mut value = Vec::new();
+                    slot.render(row, 1, &mut value);
+                    for byte in value {
+                        if b"*?[]\\".contains(&byte) {
+                            out.push(b'\\');
+                        }
+                        out.push(byte);
+                    }
+                }
             }
         }
         Text(out)

@@ -3,7 +3,7 @@
 use crate::{Job, assert_says};
 
 /// What a line of a task says, where, and what it is told.
-const TABLE: [(&str, &str, &str); 70] = [
+const TABLE: [(&str, &str, &str); 78] = [
     (
         "command = 'ls'",
         "2:11",
@@ -20,6 +20,42 @@ const TABLE: [(&str, &str, &str); 70] = [
         "both `command` and `shell`",
     ),
     ("shell = ['x']", "2:9", "expected a string, found an array"),
+    (
+        "command = ['x']\ninputs = 1",
+        "3:10",
+        "expected a path, or an array of paths",
+    ),
+    ("command = ['x']\ninputs = ['']", "3:11", "the path is empty"),
+    (
+        "command = ['x']\noutputs = 'a*'",
+        "3:11",
+        "an output cannot be a pattern",
+    ),
+    (
+        "command = ['x']\noutputs = ['a', 'a']",
+        "3:17",
+        "the output is named twice",
+    ),
+    (
+        "command = ['x']\ninputs = ['a']\noutputs = ['a']",
+        "4:12",
+        "the file is an input, too",
+    ),
+    (
+        "command = ['x']\noutputs = ['{attempt}']",
+        "3:13",
+        "the same in every attempt",
+    ),
+    (
+        "command = ['x']\nforeach = { values = [1, 2] }\noutputs = ['a']",
+        "4:12",
+        "would make the same file",
+    ),
+    (
+        "command = ['x']\ninputs = \"a\\u0000\"",
+        "3:10",
+        "holds a NUL byte",
+    ),
     ("command = ['x']\nmemory = 5", "3:10", "write the unit too"),
     ("command = ['x']\nmemory = '5M'", "3:10", "`5M` is no size"),
     ("command = ['x']\nmemory = '0MiB'", "3:10", "`0MiB` is no size"),
@@ -42,7 +78,7 @@ const TABLE: [(&str, &str, &str); 70] = [
     (
         "command = ['x']\nlabel = '{attempt}'",
         "3:10",
-        "a label is the same in every attempt",
+        "what stands here is the same in every attempt",
     ),
     ("command = ['x']\nstdin = 'f'", "3:9", "stdin = { file"),
     (

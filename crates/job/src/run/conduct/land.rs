@@ -6,7 +6,7 @@ use pexec::{Executor, TaskError};
 
 use super::hold::Held;
 use super::{Conductor, chunk};
-use crate::event::{Ended, Kind, Who};
+use crate::event::{Ended, Kind, Outcome, Who};
 use crate::exec::{self, Report};
 use crate::plan::Cause;
 use crate::run::OutputKind;
@@ -44,7 +44,7 @@ impl<E: Executor> Conductor<'_, E> {
                     // A panic comes without a time.
                     ended.wall = started.map_or(Duration::ZERO, |began| self.options.clock.now() - began);
                 }
-                if started.is_none() {
+                if started.is_none() && ended.outcome != Outcome::UpToDate {
                     // It was over before it was worth a word of its own.
                     let report = result.as_ref().ok();
                     let started = Kind::Started {
@@ -96,6 +96,9 @@ impl<E: Executor> Conductor<'_, E> {
     fn discard(&self, result: &Result<Report, TaskError>, work: &Work, ready: &Ready) {
         if result.is_err() {
             exec::discard(work, &self.notes(ready));
+            if let Some(files) = &ready.instance.files {
+                files.remove_changed(&ready.before);
+            }
         }
     }
 

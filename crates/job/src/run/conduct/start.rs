@@ -8,6 +8,8 @@ use pexec::{Executor, TrySubmitError};
 use super::{Conductor, hold};
 use crate::event::{Kind, Who};
 use crate::exec;
+use crate::exec::make::Making;
+use crate::files::Files;
 use crate::run::feed::Pulled;
 use crate::run::flight::{Flight, Ready, who};
 use crate::run::judge;
@@ -92,6 +94,7 @@ impl<E: Executor> Conductor<'_, E> {
                     attempt: 1,
                     announced: true,
                     ticket: None,
+                    before: Vec::new(),
                 };
                 if !self.is_to_run(task, &ready.who) {
                     return Taken::Kept;
@@ -199,7 +202,16 @@ impl<E: Executor> Conductor<'_, E> {
         }
         let flight = self.launched;
         let work = (ready.instance.work)(ready.attempt);
-        let notes = self.notes(&ready);
+        let mut notes = self.notes(&ready);
+        if let Some(files) = &ready.instance.files {
+            ready.before = files.stamps();
+            let known = ready.who.key.and_then(|key| self.options.successes.content(&key));
+            notes.making = Some(Box::new(Making {
+                files: Files::clone(files),
+                known,
+                before: ready.before.clone(),
+            }));
+        }
         // A command's time is kept by its worker, which has a ladder for it.
         let (is_call, timeout) = (work.is_call(), work.timeout().filter(|_| work.is_call()));
         let limits = work.limits().of_call().filter(|_| is_call);

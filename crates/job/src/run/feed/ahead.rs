@@ -132,6 +132,7 @@ mod tests {
             item: None,
             label: "t".into(),
             work: Box::new(|_| panic!("not asked for")),
+            files: None,
         })
     }
 
