@@ -29,7 +29,8 @@ pub(crate) struct Page {
     running: AtomicU64,
     stop: AtomicU64,
     phase: AtomicU32,
-    _reserved: AtomicU32,
+    /// The process that was forked last, where this is a template's page: put there by the kernel.
+    forked: AtomicI32,
     groups: [AtomicI32; GROUPS],
     /// For how many nanoseconds the supervisor has kept this worker stopped.
     suspended: AtomicU64,
@@ -124,6 +125,16 @@ impl Cells {
         let page = self.page();
         page.spent.store(spent, Ordering::Relaxed);
         page.served.store(served, Ordering::Relaxed);
+    }
+
+    /// Where the kernel is to put the number of a process that a template forks.
+    pub(crate) fn forked_word(&self) -> &AtomicI32 {
+        &self.page().forked
+    }
+
+    /// Supervisor: the process that the template has forked since this was asked last, if any.
+    pub fn take_forked(&self) -> Option<i32> {
+        Some(self.page().forked.swap(0, Ordering::AcqRel)).filter(|&pid| pid > 1)
     }
 
     /// Supervisor: how many tasks the worker says to have served, and in how many nanoseconds. The two may be of

@@ -3,7 +3,7 @@
 //! signalling and reaping processes.
 //!
 //! Nothing here knows of tasks or pools. `unsafe` stands in named modules only: `segment` (the memory of one worker),
-//! `shared_bytes::{draft, mapping, sealed}` (memory files), `memory`, `reap`, `image`, `env`, `stdio`, and a function or two
+//! `shared_bytes::{draft, mapping, sealed}` (memory files), `memory`, `reap`, `fork`, `image`, `env`, `stdio`, and a function or two
 //! of `socket`, `process` and `confine` (calls for which no crate has a safe form).
 
 pub mod carry;
@@ -11,6 +11,7 @@ pub mod cells;
 pub mod clock;
 pub mod confine;
 pub mod env;
+pub mod fork;
 pub mod image;
 pub mod limits;
 pub mod memory;

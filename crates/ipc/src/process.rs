@@ -189,6 +189,44 @@ pub fn continue_when_parent_ends() -> io::Result<()> {
     Ok(prctl::set_pdeathsig(Signal::SIGCONT)?)
 }
 
+/// Makes a child the leader of a group of its own, as it does itself: whoever comes first, the other changes nothing.
+///
+/// # Errors
+///
+/// When it is not a child of this process.
+pub fn lead_group(child: i32) -> io::Result<()> {
+    match nix::unistd::setpgid(Pid::from_raw(child), Pid::from_raw(child)) {
+        // It has started another program, and so is through with this.
+        Err(nix::errno::Errno::EACCES) => Ok(()),
+        done => Ok(done?),
+    }
+}
+
+/// Changes what `ps` shows as the title of this process, where /proc lets it. What does not fit into the title that it
+/// was started with is cut off.
+pub fn set_title(title: &str) -> io::Result<()> {
+    use std::os::unix::fs::FileExt;
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    // Behind the name, which may hold anything but is in parentheses, come the fields from the third on.
+    let fields: Vec<&str> = stat
+        .rsplit_once(')')
+        .map_or(stat.as_str(), |(_, rest)| rest)
+        .split_whitespace()
+        .collect();
+    let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+    let (Some(from), Some(to)) = (field(48), field(49)) else {
+        return Err(io::ErrorKind::Unsupported.into());
+    };
+    let room = usize::try_from(to.saturating_sub(from)).unwrap_or(0);
+    let mut bytes = vec![0; room];
+    let len = title.len().min(room.saturating_sub(1));
+    bytes[..len].copy_from_slice(&title.as_bytes()[..len]);
+    std::fs::OpenOptions::new()
+        .write(true)
+        .open("/proc/self/mem")?
+        .write_all_at(&bytes, from)
+}
+
 /// Names the calling thread, as `ps` and `top` show it.
 pub fn name_thread(name: &str) {
     if let Ok(name) = std::ffi::CString::new(name) {

@@ -9,6 +9,13 @@ unsafe extern "C" {
     static C_STDOUT: *mut libc::FILE;
 }
 
+/// Writes out what C code has printed and the C library still holds, in every stream: a copy of this process would write
+/// it once more.
+pub fn flush_c_streams() {
+    // SAFETY: no stream stands for all of them, each of which the call locks.
+    let _ = unsafe { libc::fflush(ptr::null_mut()) };
+}
+
 /// Has C code's standard output reach the descriptor at once, as its standard error does. Otherwise what `printf` has
 /// written to a pipe would lie in this process until 4 KiB are together, and be lost in a crash.
 ///

@@ -22,6 +22,7 @@ mod slots;
 mod spawn;
 mod stderr;
 mod suspend;
+mod template;
 pub(crate) mod thread;
 mod watch;
 
@@ -86,6 +87,8 @@ pub(crate) struct Driver {
     tasks: Vec<Option<SlotRef>>,
     generations: Vec<u64>,
     remains: Vec<Option<departed::Remains>>,
+    /// What workers are forked from, where they are.
+    template: template::Template,
     actions: Vec<Action>,
     pushed: Pushes,
     terminal: stderr::Terminal,
@@ -113,6 +116,8 @@ pub(crate) struct Driver {
     submitted_before: u32,
     /// A batch was cut, and its rest submitted.
     divided: bool,
+    /// A worker that had no process yet is not to have one any more.
+    withdrawn: bool,
     /// Those since the last turn.
     in_a_row: u32,
     /// The function that was sent last, as it travels.
@@ -146,6 +151,7 @@ impl Driver {
             tasks: Vec::new(),
             generations: vec![0; workers],
             remains: vec![None; workers],
+            template: template::Template::default(),
             actions: Vec::new(),
             pushed: Pushes::default(),
             terminal: stderr::Terminal::default(),
@@ -162,6 +168,7 @@ impl Driver {
             submitted: 0,
             submitted_before: 0,
             divided: false,
+            withdrawn: false,
             in_a_row: 0,
             function: None,
         }
@@ -215,8 +222,10 @@ impl Driver {
     fn settle(&mut self, now: Instant) {
         self.core.settle(now, &mut self.links);
         self.carry_out(now);
-        // What was cut off a batch is there for a worker that has nothing to do.
-        if std::mem::take(&mut self.divided) {
+        // What was cut off a batch is there for a worker that has nothing to do; and a worker that had no process is gone
+        // already, without an event that would tell.
+        let mut again = std::mem::take(&mut self.divided);
+        while std::mem::take(&mut again) | std::mem::take(&mut self.withdrawn) {
             self.core.settle(now, &mut self.links);
             self.carry_out(now);
         }

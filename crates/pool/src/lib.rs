@@ -81,7 +81,9 @@ pub use crate::inline::Inline;
 pub use crate::limits::Limits;
 pub use crate::map::{Map, MapUnordered};
 pub use crate::outcome::Outcome;
-pub use crate::process::{PoolStats, ProcessPool, ProcessPoolBuilder, Transport, WorkerInfo, WorkerState};
+pub use crate::process::{
+    PoolStats, ProcessPool, ProcessPoolBuilder, StartMethod, Transport, WorkerInfo, WorkerState,
+};
 pub use crate::spawn::{Process, spawn};
 pub use crate::threads::{ThreadPool, ThreadPoolBuilder};
 

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use pexec_ipc::{carry, memory};
 use pexec_proto::codec;
 
-pub use builder::{ProcessPoolBuilder, Transport};
+pub use builder::{ProcessPoolBuilder, StartMethod, Transport};
 pub use info::{PoolStats, WorkerInfo, WorkerState};
 use shared::{Command, NewTask, Pushed, Shared};
 

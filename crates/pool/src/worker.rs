@@ -12,6 +12,7 @@ mod lifeline;
 mod marks;
 mod serve;
 mod startup;
+mod template;
 mod trace;
 
 pub use current::state;

@@ -17,5 +17,5 @@ pub use frame::{Direction, Frame, FrameError, Frames, HEADER_LEN, Header, Kind, 
 pub use handshake::{Handshake, HandshakeError, Hello, PROTOCOL_VERSION, Progress};
 pub use ids::{BuildId, TaskId};
 pub use key::Key;
-pub use message::{Context, FunctionRef, Limits, PanicInfo, Refused, Setup, WorkerFailure};
+pub use message::{Context, Forked, FunctionRef, Limits, PanicInfo, Refused, Setup, WorkerFailure};
 pub use trace::Trace;

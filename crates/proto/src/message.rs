@@ -33,6 +33,8 @@ pub struct Setup {
     pub capture: Option<[u8; 16]>,
     /// Up to which level the supervisor wants to hear what its code tells `tracing`: 1 (errors) to 5 (everything).
     pub trace: Option<u8>,
+    /// It runs no tasks: once its initializer is done it forks workers, on request.
+    pub template: bool,
 }
 
 /// What a process or a task may use. `None`: what it may use anyway.
@@ -66,6 +68,14 @@ pub struct Context {
 pub struct Refused {
     /// In a worker's words: the initializer's error or panic, for the most part.
     pub reason: String,
+}
+
+/// What a template has made of a request to fork. The worker's process id is in the memory that both share, where the
+/// kernel has put it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forked {
+    /// Why there is no worker, where there is none.
+    pub refused: Option<String>,
 }
 
 /// Why a task did not return, as its living worker tells it.

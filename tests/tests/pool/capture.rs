@@ -4,13 +4,13 @@ use std::io::Write;
 use std::process::Command;
 use std::time::Duration;
 
-use pexec::{Executor, Inline, Outcome, ProcessPool, Retry, TaskErrorKind, TaskFuture, Transport};
+use pexec::{Executor, Inline, Outcome, Retry, TaskErrorKind, TaskFuture, Transport};
 use pexec_tests::gate::pass;
 use pexec_tests::tasks::{add, die_by, fail, pid};
 use pexec_tests::{Gate, LeakSweep};
 
 fn capturing(workers: usize) -> pexec::ProcessPoolBuilder {
-    ProcessPool::builder().workers(workers).capture_output(true)
+    crate::builder().workers(workers).capture_output(true)
 }
 
 fn outcome<R>(future: &TaskFuture<R>) -> Outcome {
@@ -294,7 +294,7 @@ fn a_task_that_has_not_ended_has_no_outcome_and_other_executors_capture_nothing(
     let inline = Inline::new().submit(pid, ());
     assert_eq!(streams(&inline), (String::new(), String::new()));
     drop(pool);
-    let plain = ProcessPool::builder().workers(1).build().expect("a pool");
+    let plain = crate::builder().workers(1).build().expect("a pool");
     let future = plain.submit(|| eprintln!("this goes on to standard error"), ());
     assert_eq!(streams(&future), (String::new(), String::new()));
 }

@@ -44,7 +44,7 @@ fn kill_now_and_then(pool: &ProcessPool, stop: &AtomicBool, killed: &Mutex<HashS
 fn twenty_thousand_tasks_resolve_exactly_once_each_while_random_workers_are_killed_every_20_ms() {
     const TASKS: u64 = 20_000;
     let _sweep = LeakSweep::new();
-    let pool = ProcessPool::builder()
+    let pool = crate::builder()
         .workers(4)
         .restart_limit(1_000_000, Duration::from_secs(3600))
         .build()

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::time::Duration;
 
-use pexec::{Executor, ProcessPool};
+use pexec::Executor;
 use pexec_tests::tasks::{die_by, hang, nap, pid};
 use pexec_tests::{Gate, LeakSweep, wait_until};
 
@@ -48,7 +48,7 @@ impl Notes {
     }
 
     fn builder(&self) -> pexec::ProcessPoolBuilder {
-        ProcessPool::builder()
+        crate::builder()
             .kill_grace(Duration::from_secs(20))
             .initializer(|n: u64| n, 42)
             .finalizer(note, self.path())
@@ -91,7 +91,8 @@ fn a_worker_that_is_replaced_or_not_needed_any_more_runs_its_finalizer() {
     let notes = Notes::new();
     let pool = notes.builder().workers(2).build().expect("a pool");
     wait_until("both are ready", || {
-        pool.workers().iter().all(|w| w.state == pexec::WorkerState::Idle)
+        let workers = pool.workers();
+        workers.len() == 2 && workers.iter().all(|w| w.state == pexec::WorkerState::Idle)
     });
     pool.resize(1);
     wait_until("one has left", || noted(&notes.path()).len() == 1);
@@ -118,13 +119,13 @@ fn no_finalizer_runs_after_a_crash_a_kill_or_a_termination() {
     let stuck = pool.submit(hang, ());
     wait_until("it runs", || stuck.is_running());
     pool.terminate();
-    assert_eq!(noted(&notes.path()), []);
+    assert_eq!(noted(&notes.path()), Vec::<u32>::new());
 }
 
 #[test]
 fn a_finalizer_that_does_not_end_is_killed_after_the_grace() {
     let _sweep = LeakSweep::new();
-    let pool = ProcessPool::builder()
+    let pool = crate::builder()
         .workers(2)
         .kill_grace(Duration::from_millis(100))
         .finalizer(nap, 1_000_000)

@@ -14,7 +14,7 @@ fn stop(worker: u32) {
 }
 
 fn pool(workers: usize, transport: Transport) -> ProcessPool {
-    ProcessPool::builder()
+    crate::builder()
         .workers(workers)
         .transport(transport)
         .build()

@@ -47,14 +47,34 @@ mod tricky;
 mod waiting;
 mod wakeups;
 mod worker_limits;
+mod zygote;
+mod zygote_faults;
+
+/// The start method that this run is about; see `zygote_faults`.
+fn method() -> pexec::StartMethod {
+    match std::env::var(zygote_faults::METHOD).as_deref() {
+        Ok("zygote") => pexec::StartMethod::Zygote,
+        _ => pexec::StartMethod::Spawn,
+    }
+}
+
+/// A pool's options, with that method.
+fn builder() -> pexec::ProcessPoolBuilder {
+    pexec::ProcessPool::builder().start_method(method())
+}
 
 /// A pool with this many workers that does not wait long for those that do not want to end.
 fn pool(workers: usize) -> pexec::ProcessPool {
-    pexec::ProcessPool::builder()
+    let pool = builder()
         .workers(workers)
         .kill_grace(std::time::Duration::from_millis(200))
         .build()
-        .expect("a pool")
+        .expect("a pool");
+    // Forks come a moment later than processes that were started.
+    if method() == pexec::StartMethod::Zygote {
+        pexec_tests::wait_until("there are processes", || pool.workers().len() == workers);
+    }
+    pool
 }
 
 /// The processes of the pool's workers, by slot.

@@ -1,6 +1,6 @@
 //! Arguments and results: any size up to the limit, both ways at once; what cannot be sent fails its own task only.
 
-use pexec::{Execution, Executor, ProcessPool, TaskError, TaskErrorKind};
+use pexec::{Execution, Executor, TaskError, TaskErrorKind};
 use pexec_tests::LeakSweep;
 use pexec_tests::tasks::{echo, pid};
 
@@ -87,7 +87,7 @@ fn large_messages_of_many_threads_do_not_mix() {
 fn an_argument_or_result_over_the_limit_is_refused_and_one_at_the_limit_is_not() {
     let _sweep = LeakSweep::new();
     const LIMIT: u64 = 100_000;
-    let pool = ProcessPool::builder()
+    let pool = crate::builder()
         .workers(1)
         .max_message(LIMIT)
         .build()
@@ -140,7 +140,7 @@ fn an_argument_or_result_over_the_limit_is_refused_and_one_at_the_limit_is_not()
 #[test]
 fn a_failure_has_its_report_however_small_the_messages_may_be() {
     let _sweep = LeakSweep::new();
-    let pool = ProcessPool::builder()
+    let pool = crate::builder()
         .workers(1)
         .max_message(16)
         .build()

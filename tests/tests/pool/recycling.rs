@@ -13,7 +13,7 @@ use pexec_tests::{Gate, LeakSweep, wait_until};
 
 /// A pool that one crash breaks: recycling is none.
 fn pool(workers: usize, options: impl FnOnce(ProcessPoolBuilder) -> ProcessPoolBuilder) -> ProcessPool {
-    let builder = ProcessPool::builder()
+    let builder = crate::builder()
         .workers(workers)
         .restart_limit(0, Duration::from_secs(3600));
     options(builder).build().expect("a pool")
@@ -195,8 +195,8 @@ fn a_worker_that_is_to_be_replaced_finishes_its_task_first() {
 #[test]
 fn bounds_that_nobody_could_keep_are_refused() {
     let refused = [
-        ProcessPool::builder().max_tasks_per_worker(0).build(),
-        ProcessPool::builder().max_worker_memory(0).build(),
+        crate::builder().max_tasks_per_worker(0).build(),
+        crate::builder().max_worker_memory(0).build(),
     ];
     for refused in refused {
         assert!(matches!(refused, Err(BuildError::Invalid(_))), "{refused:?}");

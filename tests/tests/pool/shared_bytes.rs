@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use pexec::sync::{COPIED_UP_TO, SharedBytes};
-use pexec::{Executor, ProcessPool, Retry, TaskError};
+use pexec::{Executor, Retry, TaskError};
 use pexec_tests::LeakSweep;
 use pexec_tests::tasks::add;
 
@@ -192,7 +192,7 @@ fn sum_of_state() -> u64 {
 fn an_initializer_gets_them_in_every_worker_and_in_replacements() {
     let _sweep = LeakSweep::new();
     let bytes = pattern(MIB, 4);
-    let pool = ProcessPool::builder()
+    let pool = crate::builder()
         .workers(2)
         .initializer(keep, bytes.clone())
         .build()

@@ -10,7 +10,7 @@ use pexec_tests::{Gate, LeakSweep, wait_until};
 use crate::{pids, pool};
 
 fn elastic(least: usize, most: usize, idle: Duration) -> ProcessPool {
-    ProcessPool::builder()
+    crate::builder()
         .workers_between(least, most)
         .idle_timeout(idle)
         .build()
@@ -22,10 +22,10 @@ const LONG: Duration = Duration::from_secs(3600);
 #[test]
 fn sizes_without_meaning_are_refused() {
     let refused = [
-        ProcessPool::builder().workers(0).build(),
-        ProcessPool::builder().workers_between(0, 3).build(),
-        ProcessPool::builder().workers_between(3, 2).build(),
-        ProcessPool::builder().workers(usize::MAX).build(),
+        crate::builder().workers(0).build(),
+        crate::builder().workers_between(0, 3).build(),
+        crate::builder().workers_between(3, 2).build(),
+        crate::builder().workers(usize::MAX).build(),
     ];
     for refused in refused {
         assert!(matches!(refused, Err(BuildError::Invalid(_))), "{refused:?}");

@@ -326,11 +326,7 @@ fn the_pools_threads_end_with_it() {
         let names = tasks.filter_map(|t| std::fs::read_to_string(t.path().join("comm")).ok());
         names.filter(|n| n.starts_with("swept")).count()
     };
-    let pool = ProcessPool::builder()
-        .workers(2)
-        .name("swept")
-        .build()
-        .expect("a pool");
+    let pool = crate::builder().workers(2).name("swept").build().expect("a pool");
     pool.submit(add, (1, 2)).on_done(|_| ());
     pool.shutdown();
     drop(pool);

@@ -19,7 +19,7 @@ const SHORT: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(60);
 
 fn impatient() -> ProcessPool {
-    ProcessPool::builder()
+    crate::builder()
         .workers(1)
         .task_timeout(SHORT)
         .kill_grace(Duration::from_millis(200))
@@ -31,6 +31,7 @@ fn impatient() -> ProcessPool {
 fn a_task_that_runs_too_long_is_ended_and_its_side_effects_with_it() {
     let _sweep = LeakSweep::new();
     let pool = impatient();
+    assert_eq!(pool.submit(add, (1, 2)).result().expect("there is a worker"), 3);
     let gate = Gate::new();
     let task = |gate: String| {
         hang();
@@ -151,13 +152,13 @@ fn a_tasks_own_timeout_comes_before_the_pools_and_zero_is_none() {
             "{timeout:?}"
         );
     }
-    let none = ProcessPool::builder()
+    let none = crate::builder()
         .workers(1)
         .task_timeout(Duration::ZERO)
         .build()
         .expect("a pool");
     assert_eq!(none.submit(nap_then, (20, 1)).result().expect("no timeout"), 1);
-    let huge = ProcessPool::builder()
+    let huge = crate::builder()
         .workers(1)
         .task_timeout(Duration::MAX)
         .kill_grace(Duration::MAX)

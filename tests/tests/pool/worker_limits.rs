@@ -74,7 +74,7 @@ fn throw() {
 
 fn limited(limits: Limits) -> ProcessPool {
     // Limits that are reached are no crashes.
-    ProcessPool::builder()
+    crate::builder()
         .workers(1)
         .restart_limit(0, Duration::from_secs(3600))
         .limits(limits)
@@ -220,7 +220,7 @@ fn a_limit_is_tried_again_only_if_the_causes_name_it() {
 #[test]
 fn a_crash_under_limits_is_still_a_crash() {
     let _sweep = LeakSweep::new();
-    let pool = ProcessPool::builder()
+    let pool = crate::builder()
         .workers(1)
         .limits(
             Limits::new()
@@ -249,7 +249,7 @@ fn variable(name: String) -> Option<String> {
 #[test]
 fn thread_variables_are_set_unless_the_user_has_said_something() {
     let _sweep = LeakSweep::new();
-    let pool = ProcessPool::builder()
+    let pool = crate::builder()
         .workers(1)
         .threads_per_worker(3)
         .env("OPENBLAS_NUM_THREADS", "1")
@@ -277,7 +277,7 @@ fn niceness_of_a_thread() -> String {
 #[test]
 fn workers_have_the_niceness_that_they_are_given() {
     let _sweep = LeakSweep::new();
-    let pool = ProcessPool::builder().workers(1).nice(7).build().expect("a pool");
+    let pool = crate::builder().workers(1).nice(7).build().expect("a pool");
     assert_eq!(pool.submit(niceness, ()).result().expect("runs"), "7");
     assert_eq!(pool.submit(niceness_of_a_thread, ()).result().expect("runs"), "7");
 }
@@ -294,7 +294,7 @@ fn each_slot_has_its_set_of_cpus() {
     let _sweep = LeakSweep::new();
     let mine = allowed();
     let (first, last) = (mine[0], mine[mine.len() - 1]);
-    let pool = ProcessPool::builder()
+    let pool = crate::builder()
         .workers(2)
         .cpu_affinity([[first], [last]])
         .build()
@@ -315,7 +315,7 @@ fn slot_and_allowed() -> (usize, Vec<usize>) {
 #[test]
 fn a_place_that_cannot_be_given_breaks_the_pool_and_says_why() {
     let _sweep = LeakSweep::new();
-    let pool = ProcessPool::builder()
+    let pool = crate::builder()
         .workers(1)
         .cpu_affinity([[1000]])
         .build()
@@ -348,10 +348,10 @@ fn limits_under_which_no_worker_can_start_break_the_pool_and_say_why() {
 fn options_without_meaning_are_refused() {
     let none: [[usize; 0]; 0] = [];
     let refused = [
-        ProcessPool::builder().threads_per_worker(0).build(),
-        ProcessPool::builder().nice(20).build(),
-        ProcessPool::builder().cpu_affinity(none).build(),
-        ProcessPool::builder().cpu_affinity([none.concat()]).build(),
+        crate::builder().threads_per_worker(0).build(),
+        crate::builder().nice(20).build(),
+        crate::builder().cpu_affinity(none).build(),
+        crate::builder().cpu_affinity([none.concat()]).build(),
     ];
     for refused in refused {
         assert!(

@@ -10,6 +10,7 @@ mod ring_impostors;
 mod stopped_supervisor;
 mod supervisor_death;
 mod surroundings;
+mod zygotes;
 
 /// The program that misbehaves on request.
 const MISBEHAVE: &str = env!("CARGO_BIN_EXE_misbehave");

@@ -37,14 +37,16 @@ fn a_pools_life_with_crashes_kills_and_a_termination_leaves_no_file_and_no_proce
 #[test]
 fn a_program_that_ignores_sigchld_gets_an_unknown_exit_and_its_tasks_can_wait_for_children() {
     let _sweep = LeakSweep::new();
-    let mut program = Program::start(MISBEHAVE, &["sigchld-ignored"], &[]);
-    let ended = program.wait();
-    assert_eq!(
-        ended.stdout, "Unknown\nSome(true)\nSome(42)\ndown\n",
-        "{}",
-        ended.stderr
-    );
-    program.assert_nothing_left();
+    for method in ["spawn", "zygote"] {
+        let mut program = Program::start(MISBEHAVE, &["sigchld-ignored"], &[("MISBEHAVE_START", method)]);
+        let ended = program.wait();
+        assert_eq!(
+            ended.stdout, "Unknown\nSome(true)\nSome(42)\ndown\n",
+            "{method}: {}",
+            ended.stderr
+        );
+        program.assert_nothing_left();
+    }
 }
 
 /// Runs one task under a shell that has closed or redirected some of its descriptors; gives the program's output

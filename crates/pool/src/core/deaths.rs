@@ -33,6 +33,12 @@ enum Blamed {
     KnownTask,
 }
 
+/// How long nothing is started after so many failed starts in a row. The first one may be bad luck; a pause keeps a
+/// hopeless start from eating the machine.
+fn pause_after(failed_starts: u32) -> Duration {
+    Duration::from_millis(20) * (1 << failed_starts.min(6))
+}
+
 impl Core {
     /// The worker's process is gone. Gives the task that ended with it, whose completion (or retry) is among the
     /// actions.
@@ -146,9 +152,7 @@ impl Core {
     ) {
         if !was_ready {
             self.failed_starts += 1;
-            // The first one may be bad luck; a pause keeps a hopeless start from eating the machine.
-            let pause = Duration::from_millis(20) * (1 << self.failed_starts.min(6));
-            self.workers[worker].goes_down(now.checked_add(pause));
+            self.workers[worker].goes_down(now.checked_add(pause_after(self.failed_starts)));
             if self.failed_starts >= FAILED_STARTS {
                 let text = format!(
                     "{FAILED_STARTS} workers in a row did not become ready: {}",
@@ -188,6 +192,14 @@ impl Core {
                 self.break_pool(text, recall);
             }
         }
+    }
+
+    /// The worker was to get a process together with others, and the start of one of them has failed, which is charged
+    /// for all: it is tried again when that one is.
+    pub(crate) fn postpone(&mut self, now: Instant, worker: usize) {
+        let w = &mut self.workers[worker];
+        w.postponed = true;
+        w.goes_down(now.checked_add(pause_after(self.failed_starts + 1)));
     }
 
     /// The kernel refused to start a process; it is tried again later. Only a pool without any worker gives up.

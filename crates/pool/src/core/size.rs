@@ -41,7 +41,8 @@ impl Core {
                 && at <= now
                 && wanted
             {
-                self.counts.restarts += u64::from(worker.started_before);
+                self.counts.restarts +=
+                    u64::from(worker.started_before && !std::mem::take(&mut worker.postponed));
                 let handshake_until = now.checked_add(self.config.handshake_limit);
                 worker.starts(handshake_until, self.config.recycle.tasks);
                 self.actions.push(Action::Spawn { worker: index });

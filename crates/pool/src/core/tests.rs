@@ -5,6 +5,7 @@ mod cancelling;
 mod deaths;
 mod dividing;
 mod ending;
+mod forking;
 mod handout;
 mod late;
 mod priorities;

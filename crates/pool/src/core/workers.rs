@@ -120,6 +120,8 @@ pub(super) struct Worker {
     /// It became ready once.
     pub(super) was_ready: bool,
     pub(super) started_before: bool,
+    /// No process was there after the last start.
+    pub(super) postponed: bool,
     /// Starts in a row that the kernel refused.
     pub(super) refused_starts: u32,
 }
@@ -153,6 +155,7 @@ impl Worker {
             stays,
             was_ready: false,
             started_before: false,
+            postponed: false,
             refused_starts: 0,
         }
     }
@@ -298,6 +301,37 @@ impl Core {
         if let Life::Starting { handshake_until } = &mut self.workers[worker].life {
             *handshake_until = None;
         }
+    }
+
+    /// The time for the worker's handshake is counted from now: what it waited for is there.
+    pub(crate) fn handshake_begins(&mut self, now: Instant, worker: usize) {
+        if let Life::Starting { handshake_until } = &mut self.workers[worker].life {
+            *handshake_until = now.checked_add(self.config.handshake_limit);
+            let timer = *handshake_until;
+            self.note_timer(timer);
+        }
+    }
+
+    /// Whether a worker that is to be killed, and has no process yet, is just not needed any more. Then its kill is asked
+    /// for once more, later: it may have a process by then.
+    pub(crate) fn kill_later(&mut self, now: Instant, worker: usize) -> bool {
+        let later = now.checked_add(self.config.handshake_limit);
+        let life = &mut self.workers[worker].life;
+        let Life::Ending {
+            why: Why::Leaving,
+            kill_at,
+        } = life
+        else {
+            return false;
+        };
+        *kill_at = later;
+        self.note_timer(later);
+        true
+    }
+
+    /// Whether the worker is ended because something went wrong with it.
+    pub(crate) fn is_faulty(&self, worker: usize) -> bool {
+        matches!(self.workers[worker].life, Life::Ending { why: Why::Fault, .. })
     }
 
     /// The worker's initializer has succeeded. False: it was not expected to say so.

@@ -8,12 +8,14 @@ use pexec_ipc::process;
 use pexec_proto::codec;
 use pexec_proto::{Context, FunctionRef, HEADER_LEN, Header, Kind};
 
+use super::link::Link;
 use super::outbox::Outbox;
 use super::{Driver, Source, batches};
 use crate::core::{Action, Ending, Key};
 use crate::error::{Deadline, TaskError};
 use crate::future::bytes::Bytes;
 use crate::future::slot::SlotRef;
+use crate::process::StartMethod;
 use crate::process::info::resident_bytes;
 
 impl Driver {
@@ -60,6 +62,7 @@ impl Driver {
                 // A stopped process takes the signal only once it continues.
                 self.signal(worker, Signal::SIGCONT);
             }
+            Action::Kill { worker } if self.links.0[worker].is_none() => self.withdraw(now, worker),
             Action::Kill { worker } => self.signal(worker, Signal::SIGKILL),
             Action::AskToStop { worker, id } => {
                 if let Some(link) = &self.links.0[worker] {
@@ -88,20 +91,16 @@ impl Driver {
 
     fn spawn(&mut self, now: Instant, worker: usize) {
         self.generations[worker] += 1;
-        let started = self
-            .launch
-            .start(worker, self.generations[worker], now, &self.shared.watch);
-        let told = match started {
-            Ok(link) => {
-                let pid = link.pid as u32;
-                tracing::debug!(pool = %self.shared.name, slot = worker, pid = link.pid, "worker started");
-                self.shared.set_page(worker, Some(link.cells.clone()));
-                self.suspend_new(&link);
-                self.links.0[worker] = Some(link);
-                // Nobody has asked its bell to ring.
-                self.silent.insert(worker);
-                Ok(pid)
+        let started = match self.launch.method {
+            StartMethod::Spawn => {
+                let generation = self.generations[worker];
+                let started = self.launch.start(worker, generation, now, &self.shared.watch);
+                started.map(|link| self.has_started(worker, link))
             }
+            StartMethod::Zygote => self.want_fork(now, worker),
+        };
+        let told = match started {
+            Ok(pid) => Ok(pid),
             Err(error) => {
                 tracing::warn!(pool = %self.shared.name, slot = worker, %error, "worker could not be started");
                 self.core
@@ -112,6 +111,18 @@ impl Driver {
         if let Some(first) = self.first_start.take() {
             let _ = first.send(told);
         }
+    }
+
+    /// There is a process in this slot: its number.
+    pub(super) fn has_started(&mut self, worker: usize, link: Link) -> u32 {
+        let pid = link.pid as u32;
+        tracing::debug!(pool = %self.shared.name, slot = worker, pid, "worker started");
+        self.shared.set_page(worker, Some(link.cells.clone()));
+        self.suspend_new(&link);
+        self.links.0[worker] = Some(link);
+        // Nobody has asked its bell to ring.
+        self.silent.insert(worker);
+        pid
     }
 
     /// Puts a task's call into its worker's outbox. `argument`: what the task keeps, where it is at hand.
@@ -177,7 +188,7 @@ impl Driver {
         link.outbox.push_body(argument);
     }
 
-    fn signal(&self, worker: usize, signal: Signal) {
+    pub(super) fn signal(&self, worker: usize, signal: Signal) {
         if let Some(link) = &self.links.0[worker] {
             // The leader was not reaped, so the group is still this worker's.
             process::kill_group(link.pid, signal);

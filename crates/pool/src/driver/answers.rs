@@ -160,6 +160,8 @@ impl Reader<'_> {
             | Kind::Batch
             | Kind::Descriptors
             | Kind::Context
+            | Kind::Fork
+            | Kind::Forked
             | Kind::Stop => {
                 return Err(Fault(format!(
                     "a {:?} frame came where none is allowed",

@@ -16,7 +16,7 @@ use super::{Driver, Source};
 use crate::carried;
 
 /// A report of a failure has room to say what happened, however small a pool's messages may be.
-const SMALLEST_LIMIT: u32 = 64 << 10;
+pub(super) const SMALLEST_LIMIT: u32 = 64 << 10;
 
 /// What a worker did wrong.
 pub(super) struct Fault(pub(super) String);
@@ -62,7 +62,9 @@ impl Driver {
                 }
             }
             Source::Terminal => self.resume_stderr(),
-            Source::Exit(_) | Source::WakePool | Source::WakeCaller => {}
+            Source::TemplateChannel => self.read_template(now),
+            Source::TemplateStderr => self.template.read_stderr(&mut self.terminal, &self.shared.watch),
+            Source::Exit(_) | Source::TemplateExit | Source::WakePool | Source::WakeCaller => {}
         }
     }
 
@@ -159,9 +161,11 @@ impl Driver {
         self.terminal.flush(&self.shared.watch);
         for (slot, link) in self.links.0.iter_mut().enumerate() {
             if let Some(link) = link {
-                link.stderr.resume(slot, &mut self.terminal, &self.shared.watch);
+                link.stderr
+                    .resume(Source::Stderr(slot), &self.terminal, &self.shared.watch);
             }
         }
+        self.template.resume_stderr(&self.terminal, &self.shared.watch);
     }
 
     /// Reads from one worker.

@@ -43,6 +43,9 @@ impl Driver {
     /// Deals with the workers that the events say have ended.
     pub(super) fn find_exits(&mut self, now: Instant, ready: &[Source]) {
         for source in ready {
+            if *source == Source::TemplateExit {
+                self.find_template_exit(now);
+            }
             // The slot may have a new worker since the event: its pidfd has the last word.
             if let Source::Exit(slot) = *source
                 && self.has_ended(slot)
@@ -227,7 +230,7 @@ impl Driver {
     }
 }
 
-fn readable(fd: &impl AsFd) -> bool {
+pub(super) fn readable(fd: &impl AsFd) -> bool {
     let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
     poll(&mut fds, PollTimeout::ZERO).is_ok_and(|n| n > 0)
 }

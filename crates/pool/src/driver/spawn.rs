@@ -1,6 +1,7 @@
 //! Starting a worker: its channel with everything it needs already inside, then the process.
 
 use std::io::{self, IoSlice};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,6 +27,7 @@ use crate::entry::WORKER_VAR;
 use crate::future::bytes::Descriptors;
 use crate::observed::Wish;
 use crate::preamble;
+use crate::process::StartMethod;
 
 /// What marks begin with: first a byte that no text in UTF-8 has, so that little of it looks like the beginning of one.
 fn token(random: &[u8; 32]) -> [u8; 16] {
@@ -37,6 +39,7 @@ fn token(random: &[u8; 32]) -> [u8; 16] {
 /// How the workers of a pool are started.
 pub(crate) struct Launch {
     pub(crate) pool: String,
+    pub(crate) method: StartMethod,
     pub(crate) build: BuildId,
     pub(crate) env: Vec<EnvChange>,
     pub(crate) dir: Option<PathBuf>,
@@ -69,13 +72,18 @@ impl Launch {
             pool: self.pool.clone(),
             max_message: self.max_message,
             depth: self.depth,
-            initializer: self.initializer.clone(),
+            // A fork has what its template's has made.
+            initializer: self
+                .initializer
+                .clone()
+                .filter(|_| self.method == StartMethod::Spawn),
             finalizer: self.finalizer.clone(),
             limits: self.limits,
             nice: self.nice,
             cpus: slot.checked_rem(self.cpus.len()).map(|at| self.cpus[at].clone()),
             capture,
             trace: self.wish.level(),
+            template: false,
         }
     }
 
@@ -86,16 +94,28 @@ impl Launch {
         env
     }
 
-    /// Starts a worker in this slot.
-    pub(super) fn start(
-        &self,
-        slot: usize,
-        generation: u64,
-        now: Instant,
-        watch: &Watch,
-    ) -> io::Result<Link> {
-        let (ours, theirs) = socket::pair()?;
-        let (lifeline_end, lifeline) = io::pipe()?;
+    /// What the pool's template is told once it has proved itself.
+    pub(super) fn template_setup(&self, generation: u64) -> Setup {
+        Setup {
+            slot: TEMPLATE,
+            generation,
+            pool: self.pool.clone(),
+            max_message: self.max_message,
+            depth: self.depth,
+            initializer: self.initializer.clone(),
+            finalizer: None,
+            limits: self.limits,
+            nice: self.nice,
+            cpus: None,
+            // It leaves no marks, and only learns that its workers will.
+            capture: self.capture.map(|_| [0; 16]),
+            trace: None,
+            template: true,
+        }
+    }
+
+    /// Makes the channel and the streams of a worker, with everything in it that the worker needs to begin.
+    pub(super) fn prepare(&self, slot: usize, generation: u64) -> io::Result<(Ends, Given)> {
         let (stderr, stderr_end) = io::pipe()?;
         let (stdout, stdout_end) = match self.capture {
             Some(_) => Some(io::pipe()?).unzip(),
@@ -105,22 +125,106 @@ impl Launch {
             Some(_) => Some(token(&preamble::random()?)),
             None => None,
         };
-        let capture = || Some(Capture::new(token?, self.capture?));
-        let (segment, memory) = Segment::create()?;
         let bell = if self.rings { Some(Wake::new()?) } else { None };
+        let (channel, theirs) = Channel::open(self, slot as u32, generation, bell.as_ref())?;
+        let capture = || Some(Capture::new(token?, self.capture?));
+        socket::set_nonblocking(&stderr, true)?;
+        if let Some(stdout) = &stdout {
+            socket::set_nonblocking(stdout, true)?;
+        }
+        let given = Given {
+            channel: theirs,
+            stderr: stderr_end.into(),
+            stdout: stdout_end.map(Into::into),
+        };
+        let ends = Ends {
+            channel,
+            bell,
+            stderr: Stderr::new(stderr.into(), capture()),
+            stdout: stdout.map(|stdout| Stderr::new(stdout.into(), capture())),
+            capture: token,
+        };
+        Ok((ends, given))
+    }
+
+    /// Starts a worker in this slot.
+    pub(super) fn start(
+        &self,
+        slot: usize,
+        generation: u64,
+        now: Instant,
+        watch: &Watch,
+    ) -> io::Result<Link> {
+        let (ends, given) = self.prepare(slot, generation)?;
+        let title = format!("pexec-worker:{}:{slot}", self.pool);
+        // Before there is a process: whatever fails until here leaves nothing behind.
+        ends.watch(slot, watch)?;
+        let child = self.respawn(&title, given)?;
+        if let Err(error) = watch.add(&child.pidfd, Source::Exit(slot)) {
+            process::kill_group(child.pid, Signal::SIGKILL);
+            let _ = reap::reap_blocking(child.pid);
+            return Err(error);
+        }
+        Ok(ends.link(child, now))
+    }
+
+    /// Starts this program again.
+    pub(super) fn respawn(&self, title: &str, given: Given) -> io::Result<process::Child> {
+        let respawn = Respawn {
+            title,
+            env: &self.env,
+            dir: self.dir.as_ref(),
+            stdin: given.channel,
+            stdout: given.stdout,
+            stderr: given.stderr,
+        };
+        respawn.start()
+    }
+}
+
+/// The slot that a template says it is in.
+pub(super) const TEMPLATE: u32 = u32::MAX;
+
+/// A worker's end of what its link has the other ends of.
+pub(super) struct Given {
+    pub(super) channel: OwnedFd,
+    pub(super) stderr: OwnedFd,
+    /// Where what tasks print is captured.
+    pub(super) stdout: Option<OwnedFd>,
+}
+
+/// Our end of a channel in which preamble and greeting lie.
+pub(super) struct Channel {
+    pub(super) socket: OwnedFd,
+    pub(super) lifeline: OwnedFd,
+    pub(super) segment: Arc<Segment>,
+    pub(super) handshake: Handshake,
+}
+
+impl Channel {
+    /// A fresh channel, and its other end.
+    pub(super) fn open(
+        launch: &Launch,
+        slot: u32,
+        generation: u64,
+        bell: Option<&Wake>,
+    ) -> io::Result<(Channel, OwnedFd)> {
+        let (ours, theirs) = socket::pair()?;
+        let (lifeline_end, lifeline) = io::pipe()?;
+        let (segment, memory) = Segment::create()?;
         let key = Key::from_bytes(preamble::random()?);
         preamble::send(
             &ours,
             &key,
-            (slot as u32, generation),
+            (slot, generation),
             &lifeline_end.into(),
             &memory,
-            bell.as_ref(),
+            bell,
         )?;
         let hello = Hello {
-            build: self.build,
-            max_message: self.max_message,
-            slot: slot as u32,
+            build: launch.build,
+            max_message: launch.max_message,
+            slot,
             generation,
             pid: std::process::id(),
             nonce: preamble::random()?,
@@ -129,41 +233,56 @@ impl Launch {
         let (handshake, greeting) = Handshake::supervisor(&key, hello);
         socket::send(&ours, &[IoSlice::new(&greeting)])?;
         socket::set_nonblocking(&ours, true)?;
-        socket::set_nonblocking(&stderr, true)?;
-        if let Some(stdout) = &stdout {
-            socket::set_nonblocking(stdout, true)?;
-            watch.add(stdout, Source::Stdout(slot))?;
-        }
-        let title = format!("pexec-worker:{}:{slot}", self.pool);
-        let respawn = Respawn {
-            title: &title,
-            env: &self.env,
-            dir: self.dir.as_ref(),
-            stdin: theirs,
-            stdout: stdout_end.map(Into::into),
-            stderr: stderr_end.into(),
-        };
-        // Before there is a process: whatever fails until here leaves nothing behind.
-        watch.add(&ours, Source::Channel(slot))?;
-        watch.add(&stderr, Source::Stderr(slot))?;
-        if let Some(bell) = &bell {
-            watch.add_bell(bell, Source::Bell(slot))?;
-        }
-        let process::Child { pid, pidfd } = respawn.start()?;
-        if let Err(error) = watch.add(&pidfd, Source::Exit(slot)) {
-            process::kill_group(pid, Signal::SIGKILL);
-            let _ = reap::reap_blocking(pid);
-            return Err(error);
-        }
-        Ok(Link {
-            pid,
-            pidfd,
+        let channel = Channel {
             socket: ours,
             lifeline: lifeline.into(),
+            segment,
+            handshake,
+        };
+        Ok((channel, theirs))
+    }
+}
+
+/// Our ends of a worker's channel and streams.
+pub(super) struct Ends {
+    channel: Channel,
+    bell: Option<Wake>,
+    stderr: Stderr,
+    stdout: Option<Stderr>,
+    capture: Option<[u8; 16]>,
+}
+
+impl Ends {
+    /// Has all of them watched.
+    pub(super) fn watch(&self, slot: usize, watch: &Watch) -> io::Result<()> {
+        watch.add(&self.channel.socket, Source::Channel(slot))?;
+        self.stderr.watch(Source::Stderr(slot), watch)?;
+        if let Some(stdout) = &self.stdout {
+            stdout.watch(Source::Stdout(slot), watch)?;
+        }
+        match &self.bell {
+            Some(bell) => watch.add_bell(bell, Source::Bell(slot)),
+            None => Ok(()),
+        }
+    }
+
+    /// With the process that has the other ends.
+    pub(super) fn link(self, process::Child { pid, pidfd }: process::Child, now: Instant) -> Link {
+        let Channel {
+            socket,
+            lifeline,
+            segment,
+            handshake,
+        } = self.channel;
+        Link {
+            pid,
+            pidfd,
+            socket,
+            lifeline,
             cells: Cells::new(Arc::clone(&segment)),
             pace: Pace::default(),
             batch: None,
-            rings: bell.map(|bell| Rings {
+            rings: self.bell.map(|bell| Rings {
                 calls: Writer::new(Arc::clone(&segment), Direction::Calls),
                 answers: Reader::new(segment, Direction::Answers),
                 _bell: bell,
@@ -174,13 +293,13 @@ impl Launch {
             arrived: Arrived::default(),
             carried: None,
             outbox: Outbox::default(),
-            stderr: Stderr::new(stderr.into(), capture()),
-            stdout: stdout.map(|stdout| Stderr::new(stdout.into(), capture())),
-            capture: token,
+            stderr: self.stderr,
+            stdout: self.stdout,
+            capture: self.capture,
             hung_up: false,
             wants_room: false,
             fault: None,
             started: now,
-        })
+        }
     }
 }

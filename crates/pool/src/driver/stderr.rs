@@ -95,7 +95,7 @@ pub(super) struct Stderr {
 }
 
 impl Stderr {
-    /// `pipe` does not block, and is watched.
+    /// `pipe` does not block.
     pub(super) fn new(pipe: OwnedFd, capture: Option<Capture>) -> Stderr {
         Stderr {
             pipe: Some(pipe),
@@ -104,6 +104,11 @@ impl Stderr {
             paused: false,
             capture: capture.map(Box::new),
         }
+    }
+
+    /// Has it watched.
+    pub(super) fn watch(&self, source: Source, watch: &Watch) -> io::Result<()> {
+        self.pipe.as_ref().map_or(Ok(()), |pipe| watch.add(pipe, source))
     }
 
     /// Reads what is there, unless the terminal is behind.
@@ -123,12 +128,12 @@ impl Stderr {
     }
 
     /// The terminal has caught up, perhaps.
-    pub(super) fn resume(&mut self, slot: usize, terminal: &mut Terminal, watch: &Watch) {
+    pub(super) fn resume(&mut self, source: Source, terminal: &Terminal, watch: &Watch) {
         if self.paused
             && !terminal.is_blocked()
             && let Some(pipe) = &self.pipe
         {
-            self.paused = watch.add(pipe, Source::Stderr(slot)).is_err();
+            self.paused = watch.add(pipe, source).is_err();
         }
     }
 

@@ -24,6 +24,7 @@ impl Driver {
             return;
         }
         self.clock.stop();
+        self.template.signal(Signal::SIGSTOP);
         let links = || self.links.0.iter().flatten();
         for link in links() {
             process::kill_group(link.pid, Signal::SIGSTOP);
@@ -61,6 +62,7 @@ impl Driver {
             }
             process::kill_group(link.pid, Signal::SIGCONT);
         }
+        self.template.signal(Signal::SIGCONT);
     }
 
     /// What was given by the ordinary clock, by this one.

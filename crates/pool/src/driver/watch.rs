@@ -31,6 +31,12 @@ pub(crate) enum Source {
     Stdout(usize),
     /// It has rung: there is something in its rings, or room.
     Bell(usize),
+    /// The process of the pool's template has ended.
+    TemplateExit,
+    /// Its channel has bytes.
+    TemplateChannel,
+    /// Its standard error has bytes.
+    TemplateStderr,
 }
 
 impl Source {
@@ -39,6 +45,9 @@ impl Source {
             Source::WakePool => 0,
             Source::Terminal => 1,
             Source::WakeCaller => 2,
+            Source::TemplateExit => 3,
+            Source::TemplateChannel => 4,
+            Source::TemplateStderr => 5,
             Source::Exit(slot) => 8 + 8 * slot as u64,
             Source::Channel(slot) => 9 + 8 * slot as u64,
             Source::Stderr(slot) => 10 + 8 * slot as u64,
@@ -53,6 +62,9 @@ impl Source {
             0 => Source::WakePool,
             1 => Source::Terminal,
             2 => Source::WakeCaller,
+            3 => Source::TemplateExit,
+            4 => Source::TemplateChannel,
+            5 => Source::TemplateStderr,
             _ => match token % 8 {
                 0 => Source::Exit(slot),
                 1 => Source::Channel(slot),
@@ -146,6 +158,9 @@ mod tests {
             Source::Stderr(7),
             Source::Bell(63),
             Source::Stdout(5),
+            Source::TemplateExit,
+            Source::TemplateChannel,
+            Source::TemplateStderr,
         ] {
             assert_eq!(Source::of(source.token()), source);
         }

@@ -49,6 +49,19 @@ pub enum Transport {
     Socket,
 }
 
+/// How a pool's workers come into being.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StartMethod {
+    /// Each worker is this program, started again, and runs the initializer. The default.
+    #[default]
+    Spawn,
+    /// One process, the template, is this program started again. It runs the initializer once; the workers are forks of it,
+    /// which share what the initializer has made until they write to it. See
+    /// [`start_method`](ProcessPoolBuilder::start_method).
+    Zygote,
+}
+
 impl Transport {
     fn preferred() -> Transport {
         match std::env::var("PEXEC_TRANSPORT").as_deref() {
@@ -97,6 +110,7 @@ pub struct ProcessPoolBuilder {
     max_message: Option<u64>,
     transport: Option<Transport>,
     tracing: Option<LevelFilter>,
+    method: StartMethod,
     env: Vec<EnvChange>,
     dir: Option<PathBuf>,
 }
@@ -217,6 +231,58 @@ impl ProcessPoolBuilder {
         self
     }
 
+    /// How workers come into being. Default: [`StartMethod::Spawn`].
+    ///
+    /// With [`StartMethod::Zygote`] the initializer runs once, in a *template*, and every worker is a fork of that: a model
+    /// that takes a second to load is loaded once, lies in memory once as long as nobody writes to it, and a worker
+    /// is there in about a millisecond. [`worker::state`](crate::worker::state) gives each worker its own
+    /// (copy-on-write) copy. A replacement is a fork as well. A template that ends leaves its workers alone; the next one
+    /// that is needed brings a new template, with a new run of the initializer.
+    ///
+    /// What an initializer must not do then, because a fork has a copy of the memory and of nothing else:
+    ///
+    /// - leave threads running (its own, a thread pool's, an async runtime's): they are not there in a fork, and a lock that
+    ///   one of them held would be held for ever. This is found out: no worker becomes ready, and the pool breaks with the
+    ///   threads' names. Threads that have been joined are fine;
+    /// - open what cannot be shared: connections (all workers would speak into one), file positions, locks of files, a GPU's
+    ///   context. Open such things in the first task, or with [`StartMethod::Spawn`];
+    /// - make what must differ between workers: a generator of random numbers gives the same numbers in each (`HashMap`s
+    ///   hash alike, too), a process id that was looked up is the template's;
+    /// - count on handlers of `pthread_atfork`: they do not run.
+    ///
+    /// The environment and the working directory are those of the template's start. [`limits`](Self::limits) and
+    /// [`nice`](Self::nice) hold in the template as well. Resident memory, and so
+    /// [`max_worker_memory`](Self::max_worker_memory), counts shared pages for each worker. Needs Linux's `clone` as glibc
+    /// uses it; elsewhere (musl) the pool breaks with a text that says so. Actors and [`spawn`](crate::spawn()) have no
+    /// template.
+    ///
+    /// ```
+    /// use pexec::{Executor, ProcessPool, StartMethod};
+    ///
+    /// fn load(n: u64) -> Vec<u64> {
+    ///     (0..n).collect() // once, however many workers there are
+    /// }
+    ///
+    /// fn look_up(i: usize) -> u64 {
+    ///     pexec::worker::state::<Vec<u64>>().map_or(0, |table| table[i])
+    /// }
+    ///
+    /// fn main() -> Result<(), Box<dyn std::error::Error>> {
+    ///     pexec::init();
+    ///     let pool = ProcessPool::builder()
+    ///         .workers(2)
+    ///         .start_method(StartMethod::Zygote)
+    ///         .initializer(load, 1_000)
+    ///         .build()?;
+    ///     assert_eq!(pool.submit(look_up, 77).result()?, 77);
+    ///     Ok(())
+    /// }
+    /// ```
+    pub fn start_method(mut self, method: StartMethod) -> Self {
+        self.method = method;
+        self
+    }
+
     /// Starts the pool.
     ///
     /// # Errors
@@ -282,6 +348,7 @@ impl ProcessPoolBuilder {
         };
         let launch = Launch {
             pool: name,
+            method: self.method,
             build: preamble::build_id().map_err(BuildError::Start)?,
             env: Launch::environment(workers::with_threads(self.env, self.threads)),
             dir: self.dir,

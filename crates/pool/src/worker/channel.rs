@@ -210,6 +210,12 @@ impl Calls {
 /// Bodies up to this size are read with whatever comes; larger ones straight into a buffer of their own.
 const SMALL: usize = 64 << 10;
 
+impl AsFd for Receiver {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
 impl Receiver {
     pub(super) fn new(socket: OwnedFd) -> Receiver {
         Receiver {

@@ -5,9 +5,10 @@
 //! A stopped worker notices nothing, so the kernel is asked for SIGCONT at the parent's death: unlike SIGKILL
 //! it leaves this thread the time to end the groups that the worker's tasks have started.
 
-use std::io::{self, Read};
+use std::io::{self, PipeWriter, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::pin;
+use std::thread::JoinHandle;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
@@ -47,11 +48,52 @@ fn watch(lifeline: OwnedFd, parent: Option<OwnedFd>, me: &'static Identity) {
     }
 }
 
+/// Watches while a template's initializer runs: that may take long, and knows nothing of us.
+pub(super) struct Guard {
+    /// Dropped to end the thread.
+    over: PipeWriter,
+    thread: JoinHandle<()>,
+}
+
+impl Guard {
+    pub(super) fn start(lifeline: OwnedFd, parent: Option<OwnedFd>) -> io::Result<Guard> {
+        let (ends, over) = io::pipe()?;
+        let fds = [Some(OwnedFd::from(ends)), Some(lifeline), parent];
+        let thread = std::thread::Builder::new()
+            .name("pexec-lifeline".to_owned())
+            .stack_size(64 << 10)
+            .spawn(move || {
+                let mut fds = fds
+                    .iter()
+                    .flatten()
+                    .map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN))
+                    .collect::<Vec<_>>();
+                while poll(&mut fds, PollTimeout::NONE).is_err() {}
+                if fds[0].any() != Some(true) {
+                    end_process();
+                }
+            })?;
+        Ok(Guard { over, thread })
+    }
+
+    /// The caller watches by itself from now on; there is one thread less.
+    pub(super) fn stop(self) {
+        drop(self.over);
+        // It cannot panic.
+        let _ = self.thread.join();
+    }
+}
+
 /// Ends everything that this worker has started, and the worker.
 fn end(me: &Identity) -> ! {
     for group in me.cells.groups() {
         process::kill_group(group, Signal::SIGKILL);
     }
+    end_process()
+}
+
+/// Ends this process, its children and its group.
+pub(super) fn end_process() -> ! {
     // A child that leads a group and was started an instant ago may not be registered yet. It was not reaped (this
     // process is about to end, and reaps nobody), so its number is its own.
     for child in process::children() {

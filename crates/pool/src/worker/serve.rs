@@ -8,10 +8,10 @@ use std::time::Duration;
 use pexec_ipc::cells::Stage;
 use pexec_ipc::process;
 use pexec_proto::codec;
-use pexec_proto::{FunctionRef, HEADER_LEN, Header, Kind, PanicInfo, Refused, WorkerFailure};
+use pexec_proto::{FunctionRef, HEADER_LEN, Header, Kind, PanicInfo, Refused, Setup, WorkerFailure};
 
 use super::bounds::Bounds;
-use super::channel::{Follow, Receiver};
+use super::channel::{Follow, Receiver, Sender};
 use super::current::{self, Details, Identity};
 use super::startup::{self, Started};
 use super::trace;
@@ -37,19 +37,13 @@ fn run(mut started: Started) -> io::Result<()> {
     let me = started.me;
     let bounds = match std::mem::replace(&mut started.bounds, Ok(Bounds::default())) {
         Ok(bounds) => bounds,
-        Err(reason) => return refuse(me, reason),
+        Err(reason) => return refuse(&me.sender, reason),
     };
     let setup = &started.setup;
     process::name_thread(&format!("{}-{}", setup.pool, setup.slot));
     let descriptors = &mut started.descriptors;
-    let initialized = trace::forwarding(me, setup.trace, || match &setup.initializer {
-        Some(body) => panics::catch(|| initialize(body, descriptors)),
-        None => Ok(Ok(())),
-    });
-    match initialized {
-        Ok(Ok(())) => {}
-        Ok(Err(reason)) => return refuse(me, format!("the initializer failed: {reason}")),
-        Err(panic) => return refuse(me, format!("the initializer panicked: {panic}")),
+    if let Err(reason) = trace::forwarding(me, setup.trace, || initialize(setup, descriptors)) {
+        return refuse(&me.sender, reason);
     }
     let (me, mut receiver, setup) = started.ready()?;
     let limit = u32::try_from(setup.max_message)
@@ -88,10 +82,20 @@ fn run(mut started: Started) -> io::Result<()> {
     }
 }
 
-fn initialize(body: &[u8], descriptors: &mut Descriptors) -> Result<(), String> {
-    let (function, arg) = FunctionRef::split(body).ok_or("the initializer's reference is cut off")?;
-    current::set_state(Descriptor::resolve(function)?.run_keep(arg, descriptors)?);
-    Ok(())
+/// Runs the initializer, if there is one, and keeps what it returns. The error says why this cannot be a worker.
+pub(super) fn initialize(setup: &Setup, descriptors: &mut Descriptors) -> Result<(), String> {
+    let Some(body) = &setup.initializer else {
+        return Ok(());
+    };
+    let ran = panics::catch(|| -> Result<(), String> {
+        let (function, arg) = FunctionRef::split(body).ok_or("the initializer's reference is cut off")?;
+        current::set_state(Descriptor::resolve(function)?.run_keep(arg, descriptors)?);
+        Ok(())
+    });
+    match ran {
+        Ok(ran) => ran.map_err(|reason| format!("the initializer failed: {reason}")),
+        Err(panic) => Err(format!("the initializer panicked: {panic}")),
+    }
 }
 
 /// The pool has forgotten this worker's tasks: whatever happens here is nobody's outcome.
@@ -110,10 +114,10 @@ fn finalize(body: &[u8]) {
     let _ = io::stdout().flush();
 }
 
-fn refuse(me: &Identity, reason: String) -> io::Result<()> {
+pub(super) fn refuse(sender: &Sender, reason: String) -> io::Result<()> {
     let mut body = Vec::new();
     codec::encode(&Refused { reason }, &mut body).map_err(io::Error::other)?;
-    me.sender.send_frame(Kind::Refused, 0, 0, &body)
+    sender.send_frame(Kind::Refused, 0, 0, &body)
 }
 
 fn decode_details(body: &[u8]) -> io::Result<Details> {

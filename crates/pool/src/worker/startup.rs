@@ -15,7 +15,7 @@ use pexec_proto::{HEADER_LEN, Handshake, Hello, Key, Kind, Progress, Setup};
 use super::bounds::Bounds;
 use super::channel::{Receiver, Sender};
 use super::current::Identity;
-use super::lifeline;
+use super::{lifeline, template};
 use crate::future::bytes::Descriptors;
 use crate::preamble::{self, Preamble};
 
@@ -44,22 +44,57 @@ impl Started {
     }
 }
 
-/// Becomes the worker that the process at the other end of standard input wants.
+/// The process whose end is this one's.
+pub(super) struct Supervisor {
+    pub(super) pid: i32,
+    /// Readable when it has ended, where the system gives such a thing.
+    pub(super) watched: Option<OwnedFd>,
+}
+
+impl Supervisor {
+    /// The parent, which has this number.
+    pub(super) fn watch(pid: i32) -> io::Result<Supervisor> {
+        // First of all: should the parent end from here on, a stopped worker wakes up and sees it.
+        let pdeath = process::continue_when_parent_ends();
+        let watched = process::watch(pid).ok();
+        if process::parent() != pid {
+            return Err(io::Error::other("the supervisor ended while this worker started"));
+        }
+        if pdeath.is_err() && watched.is_none() {
+            return Err(io::Error::other(
+                "this sandbox hides the supervisor's end from its workers",
+            ));
+        }
+        Ok(Supervisor { pid, watched })
+    }
+}
+
+/// A process that has proved itself to its supervisor, and was told what to be.
+pub(super) struct Joined {
+    pub(super) supervisor: Supervisor,
+    pub(super) receiver: Receiver,
+    pub(super) sender: Sender,
+    pub(super) setup: Setup,
+    /// What came along for the initializer's argument.
+    pub(super) descriptors: Descriptors,
+    pub(super) lifeline: OwnedFd,
+    pub(super) segment: Arc<Segment>,
+    bell: Option<OwnedFd>,
+}
+
+/// Becomes the worker that the process at the other end of standard input wants, or a template, of which each fork does.
 pub(super) fn start() -> io::Result<Started> {
     process::default_signals();
-    // First of all: should the parent end from here on, a stopped worker wakes up and sees it.
-    let parent = process::parent();
-    let pdeath = process::continue_when_parent_ends();
-    let watched = process::watch(parent).ok();
-    if process::parent() != parent {
-        return Err(io::Error::other("the supervisor ended while this worker started"));
+    let supervisor = Supervisor::watch(process::parent())?;
+    let mut joined = join(take_stdin()?, supervisor)?;
+    if joined.setup.template {
+        joined = template::serve(joined)?;
     }
-    if pdeath.is_err() && watched.is_none() {
-        return Err(io::Error::other(
-            "this sandbox hides the supervisor's end from its workers",
-        ));
-    }
-    let channel = take_stdin()?;
+    joined.begin()
+}
+
+/// Joins the pool whose supervisor has the other end of this channel.
+pub(super) fn join(channel: OwnedFd, supervisor: Supervisor) -> io::Result<Joined> {
     let Preamble {
         key,
         build,
@@ -96,28 +131,48 @@ pub(super) fn start() -> io::Result<Started> {
     }
     let mut large = Vec::new();
     let setup: Setup = codec::decode(receiver.body(header.len as usize, &mut large)?).map_err(invalid)?;
-    let segment = Segment::open(&memory)?;
-    let bounds = Bounds::of(&setup);
-    let explain = |error: io::Error| match setup.limits {
+    Ok(Joined {
+        supervisor,
+        receiver,
+        sender,
+        setup,
+        descriptors,
+        lifeline,
+        segment: Segment::open(&memory)?,
+        bell,
+    })
+}
+
+impl Joined {
+    fn begin(self) -> io::Result<Started> {
+        let Joined { setup, segment, .. } = self;
+        let bounds = Bounds::of(&setup);
+        let me = Identity::new(Cells::new(Arc::clone(&segment)), self.sender, &setup)
+            .map_err(|error| explain(&setup, error))?
+            .assume();
+        lifeline::start(self.lifeline, self.supervisor.watched, me)
+            .map_err(|error| explain(&setup, error))?;
+        Ok(Started {
+            me,
+            receiver: self.receiver,
+            setup,
+            descriptors: self.descriptors,
+            bounds,
+            segment,
+            bell: self.bell,
+        })
+    }
+}
+
+/// Why a process did not get what it needs to start.
+pub(super) fn explain(setup: &Setup, error: io::Error) -> io::Error {
+    match setup.limits {
         Some(_) => io::Error::new(
             error.kind(),
             format!("it cannot start within its pool's limits: {error}"),
         ),
         None => error,
-    };
-    let me = Identity::new(Cells::new(Arc::clone(&segment)), sender, &setup)
-        .map_err(explain)?
-        .assume();
-    lifeline::start(lifeline, watched, me).map_err(explain)?;
-    Ok(Started {
-        me,
-        receiver,
-        setup,
-        descriptors,
-        bounds,
-        segment,
-        bell,
-    })
+    }
 }
 
 /// Moves the channel away from standard input, where the task's own code and children would read from it.
@@ -142,6 +197,6 @@ fn handshake(receiver: &mut Receiver, sender: &Sender, key: &Key, hello: Hello) 
     }
 }
 
-fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
+pub(super) fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
 }

@@ -41,11 +41,15 @@ pub enum Kind {
     Descriptors = 16,
     /// What the code in the worker has told `tracing` ([`Trace`](crate::Trace)), with the task that ran or 0.
     Trace = 17,
+    /// To a template: fork a worker whose channel and streams are the descriptors announced just before. No body.
+    Fork = 18,
+    /// A template has forked the worker, or could not ([`Forked`](crate::Forked)).
+    Forked = 19,
 }
 
 impl Kind {
     /// Every kind, in the order of its byte.
-    pub const ALL: [Kind; 17] = [
+    pub const ALL: [Kind; 19] = [
         Kind::Hello,
         Kind::Proof,
         Kind::Setup,
@@ -63,6 +67,8 @@ impl Kind {
         Kind::Batch,
         Kind::Descriptors,
         Kind::Trace,
+        Kind::Fork,
+        Kind::Forked,
     ];
 
     /// The kind with this byte.
@@ -84,7 +90,9 @@ impl Kind {
     pub const fn direction(self) -> Direction {
         match self {
             Kind::Hello | Kind::Proof | Kind::Descriptors => Direction::Both,
-            Kind::Setup | Kind::Call | Kind::Context | Kind::Batch | Kind::Stop => Direction::ToWorker,
+            Kind::Setup | Kind::Call | Kind::Context | Kind::Batch | Kind::Stop | Kind::Fork => {
+                Direction::ToWorker
+            }
             Kind::Ready
             | Kind::Refused
             | Kind::Value
@@ -93,7 +101,8 @@ impl Kind {
             | Kind::Emit
             | Kind::Progress
             | Kind::Trace
-            | Kind::Leaving => Direction::ToSupervisor,
+            | Kind::Leaving
+            | Kind::Forked => Direction::ToSupervisor,
         }
     }
 
@@ -136,6 +145,8 @@ impl Kind {
                     | Kind::Trace
                     | Kind::Stop
                     | Kind::Leaving
+                    | Kind::Fork
+                    | Kind::Forked
             ),
         };
         by_role && by_stage

@@ -166,7 +166,7 @@ fn each_kind_is_allowed_to_one_side_at_its_stage_only() {
         ),
         (
             Serving,
-            &[Call, Context, Batch, Descriptors, Stop],
+            &[Call, Context, Batch, Descriptors, Stop, Fork],
             &[
                 Value,
                 Failure,
@@ -176,6 +176,7 @@ fn each_kind_is_allowed_to_one_side_at_its_stage_only() {
                 Trace,
                 Descriptors,
                 Leaving,
+                Forked,
             ],
         ),
     ];

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use pexec_proto::codec;
 use pexec_proto::trace::{Site, SiteRef, Trace, TraceValue};
 use pexec_proto::{
-    BuildId, Context, FunctionRef, Handshake, Header, Kind, Limits, PanicInfo, Progress, Refused, Setup,
-    WorkerFailure,
+    BuildId, Context, Forked, FunctionRef, Handshake, Header, Kind, Limits, PanicInfo, Progress, Refused,
+    Setup, WorkerFailure,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -55,6 +55,8 @@ fn a_header_of_every_kind_has_its_golden_bytes() {
         (Kind::Batch, "67452301 0f 00 cdab efcdab9078563412"),
         (Kind::Descriptors, "67452301 10 00 cdab efcdab9078563412"),
         (Kind::Trace, "67452301 11 00 cdab efcdab9078563412"),
+        (Kind::Fork, "67452301 12 00 cdab efcdab9078563412"),
+        (Kind::Forked, "67452301 13 00 cdab efcdab9078563412"),
     ];
     assert_eq!(golden.map(|(kind, _)| kind), Kind::ALL);
     for (kind, golden) in golden {
@@ -127,11 +129,12 @@ fn a_setup_has_its_golden_bytes() {
         cpus: Some(vec![0, 2]),
         capture: Some([0xaa; 16]),
         trace: Some(3),
+        template: true,
     };
     assert_value(
         setup.clone(),
         "03 fb2c01 01 70 fc00000040 01 01 03 010203 01 01 04 01 01fc00000040 01fbe803 00 0100 01 01 01 02 00 02 01
-         aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa 01 03",
+         aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa 01 03 01",
     );
     assert_value(
         Setup {
@@ -142,9 +145,21 @@ fn a_setup_has_its_golden_bytes() {
             cpus: None,
             capture: None,
             trace: None,
+            template: false,
             ..setup
         },
-        "03 fb2c01 01 70 fc00000040 01 00 00 00 00 00 00 00",
+        "03 fb2c01 01 70 fc00000040 01 00 00 00 00 00 00 00 00",
+    );
+}
+
+#[test]
+fn what_a_template_says_has_its_golden_bytes() {
+    assert_value(Forked { refused: None }, "00");
+    assert_value(
+        Forked {
+            refused: Some("no".into()),
+        },
+        "01 02 6e6f",
     );
 }
 

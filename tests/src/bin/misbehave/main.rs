@@ -4,6 +4,7 @@
 //!
 //! It prints what it sees; the tests under `tests/programs` judge.
 
+mod forks;
 mod impostor;
 mod manners;
 mod observed;
@@ -46,6 +47,9 @@ fn main() {
         ["default-size"] => manners::default_size(),
         ["few-descriptors"] => manners::few_descriptors(),
         ["no-processes"] => manners::no_processes(),
+        ["forks-at-work"] => forks::supervise_at_work(),
+        ["template-at-work"] => forks::supervise_an_initializer(),
+        ["template-of-a-thread"] => forks::built_by_a_thread_that_ends(),
         ["thread-that-ends"] => surroundings::thread_that_ends(),
         _ => panic!("unknown arguments {args:?}"),
     }

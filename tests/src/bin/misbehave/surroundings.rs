@@ -53,7 +53,7 @@ pub(crate) fn churn() {
 pub(crate) fn sigchld_ignored() {
     // SAFETY: ignoring installs no handler, so nothing runs in a signal's context.
     unsafe { signal(Signal::SIGCHLD, SigHandler::SigIgn) }.expect("SIGCHLD can be ignored");
-    let pool = ProcessPool::builder().workers(2).build().expect("a pool");
+    let pool = crate::forks::builder().workers(2).build().expect("a pool");
     let error = pool.submit(die_by, 9).result().expect_err("its worker died");
     println!("{:?}", error.autopsy().expect("a crash").exit);
     let wait_for_a_child = || {
