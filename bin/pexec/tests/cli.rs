@@ -22,6 +22,8 @@ mod help;
 mod init;
 #[path = "cli/keys.rs"]
 mod keys;
+#[path = "cli/kills.rs"]
+mod kills;
 #[path = "cli/making.rs"]
 mod making;
 #[path = "cli/man.rs"]

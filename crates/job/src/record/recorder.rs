@@ -5,6 +5,8 @@
 
 mod grow;
 mod sync;
+#[cfg(test)]
+mod tests;
 
 use std::fs::File;
 use std::io;
