@@ -1,5 +1,6 @@
 //! What can be typed: flags and arguments, checked as far as that needs no file.
 
+mod past;
 mod report;
 mod setup;
 
@@ -12,6 +13,7 @@ use pexec_job::plan::Output;
 
 use crate::speech;
 
+pub(crate) use past::{Replay, Runs, RunsFormat, Show};
 pub(crate) use report::{Exports, Report, ReportFlags};
 pub(crate) use setup::{Completions, Doctor, DoctorFormat, Init, Man};
 
@@ -86,6 +88,12 @@ pub(crate) enum Verb {
     Check(Check),
     /// Tell of a past run as an HTML report, JUnit XML, a trace or a job log
     Report(Report),
+    /// List past runs, the latest first
+    Runs(Runs),
+    /// Tell what came of a past run, or all that is known of one of its instances
+    Show(Show),
+    /// Run one instance of a past run again, in the foreground
+    Replay(Replay),
     /// List the functions of this program that job files can call
     Tasks(Tasks),
     /// Try what this machine gives pexec: containment, limits, transports, room

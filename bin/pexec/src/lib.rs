@@ -34,6 +34,7 @@ mod events_file;
 mod exit;
 mod logging;
 mod output;
+mod past;
 mod pause;
 mod pool;
 mod progress;

@@ -7,8 +7,11 @@ pub(crate) mod each;
 mod execute;
 pub(crate) mod init;
 pub(crate) mod man;
+pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod run;
+pub(crate) mod runs;
+pub(crate) mod show;
 pub(crate) mod tasks;
 
 use std::io::Write;

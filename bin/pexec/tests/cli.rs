@@ -30,12 +30,16 @@ mod making;
 mod man;
 #[path = "cli/output.rs"]
 mod output;
+#[path = "cli/past.rs"]
+mod past;
 #[path = "cli/pausing.rs"]
 mod pausing;
 #[path = "cli/progress.rs"]
 mod progress;
 #[path = "cli/record.rs"]
 mod record;
+#[path = "cli/replay.rs"]
+mod replay;
 #[path = "cli/report.rs"]
 mod report;
 #[path = "cli/resume.rs"]

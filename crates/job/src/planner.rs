@@ -8,6 +8,7 @@ mod files;
 mod instances;
 mod order;
 mod product;
+mod recall;
 mod task;
 
 use std::ffi::OsString;
@@ -17,6 +18,9 @@ use std::time::Duration;
 
 use crate::plan::Plan;
 use crate::problem::Problems;
+use crate::text::Text;
+
+pub use recall::{Recall, Unknown, recall};
 
 /// What stands over the job file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,8 +39,35 @@ pub struct Overrides {
     pub workers: Option<String>,
     /// No command is run for the items of a `foreach`; how many instances such a task has stays open.
     pub dry: bool,
+    /// The job's directory, where that is not the one that the file lies in.
+    pub dir: Option<PathBuf>,
+    /// Where secrets come from.
+    pub secrets: SecretsFrom,
+    /// The sources of items are left alone: there is this one only.
+    pub one: Option<OneItem>,
     /// What `{run_id}` stands for.
     pub run_id: String,
+}
+
+/// Where the values of secrets come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SecretsFrom {
+    /// From the job file and, where that says so, the environment.
+    #[default]
+    File,
+    /// From the environment, by the name of the variable that is to have them: the file does not have them.
+    Environment,
+    /// From nowhere: nothing is going to be run.
+    Nowhere,
+}
+
+/// An item and the number of its first instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OneItem {
+    /// The item; `None` where the task has no source.
+    pub item: Option<Text>,
+    /// The number of the instance that is looked for; those of the same item have the numbers around it.
+    pub index: u64,
 }
 
 /// Reads, checks and plans a job file. Its sources are opened, commands that list items are run; standard input is not
@@ -63,6 +94,11 @@ pub fn load(path: &Path, overrides: &Overrides) -> Result<Plan, Problems> {
 /// planned; `None`: that would tell what is wrong.
 pub fn identity(path: &Path, overrides: &Overrides) -> Option<(String, PathBuf)> {
     file::identity(path, overrides)
+}
+
+/// The variables of a job file with their values, in the order of the file; none where it cannot be read.
+pub fn variables(path: &Path) -> Vec<(String, String)> {
+    file::variables(path)
 }
 
 /// Plans one command for each of `items`: `{}` in an argument is the item, a command without it gets the item last,

@@ -107,6 +107,7 @@ fn on_line(text: &str, places: &[usize], at: &Span) -> bool {
 
 fn walk(text: &str, document: &DeTable<'_>, overrides: &Overrides, findings: &mut Findings) -> Spec {
     let mut reader = Reader::new(text, findings);
+    reader.secrets_from = overrides.secrets;
     let top = reader.known(document, &Keys::TOP, "the job file");
     let vars = vars::read(&mut reader, &top, overrides);
     reader.vars = vars;

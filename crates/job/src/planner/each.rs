@@ -81,6 +81,7 @@ pub(super) fn plan(
         Arc::new(form),
         label,
         None,
+        0,
     ));
     let task = TaskPlan {
         retry: Retry::times(overrides.retries.unwrap_or(0)),

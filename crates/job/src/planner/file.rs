@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::{Overrides, order, task};
+use super::{Overrides, SecretsFrom, order, task};
 use crate::plan::{Halt, Plan};
 use crate::problem::nearest::advice;
 use crate::problem::{Findings, Problem, Problems, quoted};
@@ -35,7 +35,7 @@ pub(super) fn load(path: &Path, overrides: &Overrides) -> Result<Plan, Problems>
             return Err(findings.into_problems(name, text));
         }
     };
-    let dir = match directory(path) {
+    let dir = match overrides.dir.clone().map_or_else(|| directory(path), Ok) {
         Ok(dir) => dir,
         Err(error) => return Err(general(format!("cannot tell the directory of {name}: {error}"))),
     };
@@ -69,6 +69,19 @@ pub(super) fn identity(path: &Path, overrides: &Overrides) -> Option<(String, Pa
     let text = String::from_utf8(read(path).ok()?).ok()?;
     let spec = spec::read(&text, overrides, &mut Findings::default());
     Some((spec.name.unwrap_or_else(|| stem(path)), directory(path).ok()?))
+}
+
+pub(super) fn variables(path: &Path) -> Vec<(String, String)> {
+    let Some(text) = read(path).ok().and_then(|bytes| String::from_utf8(bytes).ok()) else {
+        return Vec::new();
+    };
+    let overrides = Overrides {
+        secrets: SecretsFrom::Nowhere,
+        ..Overrides::default()
+    };
+    let spec = spec::read(&text, &overrides, &mut Findings::default());
+    let value = |name: &str| Some((name.to_owned(), spec.vars.get(name)?.to_owned()));
+    spec.vars.names().filter_map(value).collect()
 }
 
 /// The name of a job that has none.

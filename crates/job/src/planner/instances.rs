@@ -132,11 +132,12 @@ pub(super) fn instances(
     form: Arc<Form>,
     label: Label,
     files: Option<FilesRecipe>,
+    first: u64,
 ) -> impl Iterator<Item = Result<Instance, SourceError>> + Send {
     let mut rows = rows;
     let mut row: Option<Row> = None;
     let mut combination = 0;
-    let mut index = 0;
+    let mut index = first;
     std::iter::from_fn(move || {
         if row.is_none() {
             match rows.next()? {

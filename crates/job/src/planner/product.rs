@@ -25,6 +25,11 @@ impl Product {
         }
     }
 
+    /// The number of the first instance of the row that the instance with this number belongs to.
+    pub(super) fn first_of_row(&self, index: u64) -> u64 {
+        index - index.checked_rem(self.len()).unwrap_or(0)
+    }
+
     /// The combinations of a matrix. The error says why there are too many.
     pub(super) fn new(matrix: &Matrix) -> Result<Product, String> {
         let axes: Vec<Vec<Text>> = matrix.axes.iter().map(|(_, values)| values.clone()).collect();

@@ -63,7 +63,14 @@ pub(super) fn plan(
     findings: &mut Findings,
 ) -> Option<TaskPlan> {
     let draft = &task.draft;
+    let recalled = draft
+        .foreach
+        .as_ref()
+        .filter(|_| wanted)
+        .and_then(|foreach| recalled(&foreach.origin, context.overrides));
+    let one = context.overrides.one.as_ref().filter(|_| recalled.is_some());
     let opened = match (&draft.foreach, wanted) {
+        (Some(_), true) if recalled.is_some() => recalled,
         (None, _) => Some(Opened {
             fields: Fields::None,
             total: Some(1),
@@ -151,7 +158,31 @@ pub(super) fn plan(
         calls: matches!(form, Form::Call(_)),
         makes: files.as_ref().is_some_and(FilesRecipe::makes),
         total,
-        instances: Box::new(instances(opened.rows, product, Arc::new(form), label, files)),
+        instances: {
+            let first = one.map_or(0, |one| product.first_of_row(one.index));
+            Box::new(instances(
+                opened.rows,
+                product,
+                Arc::new(form),
+                label,
+                files,
+                first,
+            ))
+        },
+    })
+}
+
+/// The one row that is asked for, where an item is all there is of a row.
+fn recalled(origin: &Origin, overrides: &Overrides) -> Option<Opened> {
+    let one = overrides.one.as_ref()?;
+    let row = Row {
+        item: Some(one.item.clone()?),
+        ..Row::default()
+    };
+    (source::fields(origin) == Fields::Item).then(|| Opened {
+        fields: Fields::Item,
+        total: Some(1),
+        rows: Box::new(std::iter::once(Ok(row))),
     })
 }
 
@@ -279,6 +310,15 @@ impl Binding<'_> {
             let value = match value {
                 EnvValue::Written(template) => self.bind(template, findings),
                 EnvValue::Taken(text) => Bound(vec![Part::Slot(Slot::Given(text.clone()))]),
+                EnvValue::Unknown(span) => {
+                    if context.overrides.only.contains(&self.task.name) {
+                        let title = format!("the secret {} is not in the environment of pexec", quoted(name));
+                        let help =
+                            format!("a record has no secrets: set {name}, or name the job file that has it");
+                        findings.add(Problem::at(span.clone(), title).help(help));
+                    }
+                    Bound::default()
+                }
             };
             (Text::from(name.as_str()), value)
         });

@@ -6,7 +6,9 @@ use toml::de::DeValue;
 
 use super::keys::Keys;
 use super::reader::{Reader, Table, Value};
-use crate::problem::{Problem, quoted};
+use crate::planner::SecretsFrom;
+use crate::problem::{Problem, Span, quoted};
+use crate::secrets::MARK;
 use crate::template::Template;
 use crate::text::Text;
 
@@ -17,6 +19,8 @@ pub(crate) enum EnvValue {
     Written(Template),
     /// Known by now: taken from the environment of pexec, or a secret.
     Taken(Text),
+    /// A secret that was to be found and was not; its place in the file.
+    Unknown(Span),
 }
 
 /// The variables, in the order of the file.
@@ -35,7 +39,7 @@ pub(super) fn read(reader: &mut Reader<'_>, value: &Value<'_>) -> Vec<(String, E
         let value = match value.get_ref() {
             DeValue::Table(table) => {
                 let table = reader.known(table, &Keys::ENV, "an environment variable");
-                read_table(reader, &table, value)
+                read_table(reader, name, &table, value)
             }
             _ => reader.scalar(value).map(EnvValue::Written),
         };
@@ -44,13 +48,28 @@ pub(super) fn read(reader: &mut Reader<'_>, value: &Value<'_>) -> Vec<(String, E
     env
 }
 
-fn read_table(reader: &mut Reader<'_>, table: &Table<'_, '_>, whole: &Value<'_>) -> Option<EnvValue> {
+fn read_table(
+    reader: &mut Reader<'_>,
+    name: &str,
+    table: &Table<'_, '_>,
+    whole: &Value<'_>,
+) -> Option<EnvValue> {
     let secret = match table.get("secret") {
         Some(secret) => reader.boolean(secret)?,
         None => false,
     };
     match (table.get("value"), table.get("from_env")) {
         // Known before anything is told: no placeholder of an item may stand in it.
+        (Some(value), None) if secret && reader.secrets_from == SecretsFrom::Environment => {
+            Some(match std::env::var_os(name) {
+                Some(known) => {
+                    let known = known.into_vec();
+                    reader.secrets.push(known.clone());
+                    EnvValue::Taken(Text(known))
+                }
+                None => EnvValue::Unknown(value.span()),
+            })
+        }
         (Some(value), None) if secret => {
             let text = reader.scalar_string(value)?;
             if text.contains('\0') {
@@ -58,6 +77,13 @@ fn read_table(reader: &mut Reader<'_>, table: &Table<'_, '_>, whole: &Value<'_>)
                 reader.findings.add(Problem::at(value.span(), title));
             }
             reader.secrets.push(text.clone().into_bytes());
+            // What a secret is made of is one, too.
+            let template = reader.scalar(value)?;
+            let parts = reader
+                .vars
+                .behind(template.holes().map(|hole| hole.name.as_str()));
+            let parts: Vec<Vec<u8>> = parts.into_iter().map(|part| part.as_bytes().to_vec()).collect();
+            reader.secrets.extend(parts);
             Some(EnvValue::Taken(text.into()))
         }
         (Some(value), None) => reader.scalar(value).map(EnvValue::Written),
@@ -67,6 +93,11 @@ fn read_table(reader: &mut Reader<'_>, table: &Table<'_, '_>, whole: &Value<'_>)
                 true => None,
                 false => std::env::var_os(&name),
             };
+            match (&taken, reader.secrets_from) {
+                (None, SecretsFrom::Nowhere) if secret => return Some(EnvValue::Taken(MARK.into())),
+                (None, SecretsFrom::Environment) if secret => return Some(EnvValue::Unknown(value.span())),
+                _ => {}
+            }
             if taken.is_none() {
                 let title = format!("{} is not set in the environment of pexec", quoted(&name));
                 let help = "set it, or give a `value` instead";

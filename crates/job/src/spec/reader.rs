@@ -5,6 +5,7 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 use super::keys::Keys;
 use super::vars::Vars;
+use crate::planner::SecretsFrom;
 use crate::problem::nearest::{nearest, one_of};
 use crate::problem::{Findings, Problem, Span, quoted, shown};
 use crate::template::{Piece, Template};
@@ -17,6 +18,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) text: &'a str,
     /// What `{name}` stands for where only variables can be meant; empty while they are read themselves.
     pub(crate) vars: Vars,
+    /// Where those come from that are told nowhere.
+    pub(crate) secrets_from: SecretsFrom,
     /// The values that are told nowhere, as they are found.
     pub(crate) secrets: Vec<Vec<u8>>,
     pub(crate) findings: &'a mut Findings,
@@ -66,6 +69,7 @@ impl<'a> Reader<'a> {
         Reader {
             text,
             vars: Vars::default(),
+            secrets_from: SecretsFrom::File,
             secrets: Vec::new(),
             findings,
         }

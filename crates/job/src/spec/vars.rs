@@ -18,11 +18,25 @@ pub(crate) struct Vars {
     values: HashMap<String, String>,
     /// In the order of the file.
     names: Vec<String>,
+    /// Which others the value of each was made of.
+    made_of: HashMap<String, Vec<String>>,
 }
 
 impl Vars {
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str)
+    }
+
+    /// The values of these, and of all that they were made of.
+    pub(crate) fn behind<'v>(&'v self, names: impl Iterator<Item = &'v str>) -> Vec<&'v str> {
+        let (mut seen, mut todo): (Vec<&str>, Vec<&str>) = (Vec::new(), names.collect());
+        while let Some(name) = todo.pop() {
+            if !seen.contains(&name) {
+                seen.push(name);
+                todo.extend(self.made_of.get(name).into_iter().flatten().map(String::as_str));
+            }
+        }
+        seen.into_iter().filter_map(|name| self.get(name)).collect()
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> + Clone {
@@ -84,7 +98,15 @@ pub(super) fn read(reader: &mut Reader<'_>, top: &Table<'_, '_>, overrides: &Ove
         }
     }
     let values = resolve(reader, &names, &templates, &spans);
-    Vars { values, names }
+    let holes = |template: &Template| template.holes().map(|hole| hole.name.clone()).collect();
+    let made_of = templates
+        .iter()
+        .map(|(name, template)| (name.clone(), holes(template)));
+    Vars {
+        made_of: made_of.collect(),
+        values,
+        names,
+    }
 }
 
 /// Each value once the variables that it names have theirs; those that go round in a circle are problems.

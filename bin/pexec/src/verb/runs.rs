@@ -1,0 +1,95 @@
+//! `pexec runs`: past runs, the latest first.
+
+use pexec_job::planner::{self, Overrides};
+use pexec_job::record::{Record, Store};
+use serde_json::{Value, json};
+
+use crate::cli::{Runs, RunsFormat};
+use crate::exit::Exit;
+use crate::past::{self, Head, stamp};
+use crate::speech::{complain, refuse};
+use crate::{answer, records, wording};
+
+/// Lists them on standard output. A record that cannot be read is told of, and costs the others nothing.
+pub(crate) fn runs(args: &Runs) -> Exit {
+    let store = match (&args.job, &args.run_dir) {
+        (Some(job), None) => records::beside(job),
+        (_, run_dir) => past::store(run_dir.as_deref()),
+    };
+    let job = match &args.job {
+        None => None,
+        Some(path) => match planner::identity(path, &Overrides::default()) {
+            Some((name, _)) => Some(name),
+            None => return refuse(&format!("{} cannot be read as a job file", path.display())),
+        },
+    };
+    let mut all = match store.list() {
+        Ok(all) => all,
+        Err(error) => return records::unusable(&error),
+    };
+    all.reverse();
+    let mut unreadable = false;
+    let mut heads = Vec::new();
+    for record in all {
+        match Head::read(&record) {
+            Ok(head) if job.as_deref().is_none_or(|job| job == head.job()) => heads.push((record, head)),
+            Ok(_) => {}
+            Err(error) => {
+                complain(&format!("run {}: {error}", record.id()));
+                unreadable = true;
+            }
+        }
+    }
+    let printed = answer::print(&match args.format {
+        RunsFormat::Text => text(&heads, &store),
+        RunsFormat::Json => json(&heads),
+    });
+    match printed {
+        Exit::Success if unreadable => Exit::Record,
+        exit => exit,
+    }
+}
+
+fn text(heads: &[(Record, Head)], store: &Store) -> Vec<u8> {
+    if heads.is_empty() {
+        complain(&format!("there is no run in {}", store.path().display()));
+    }
+    let line = |(record, head): &(Record, Head)| {
+        format!(
+            "{}  {}  {}  {}, in {}: {}\n",
+            record.id(),
+            head.began().map(stamp).unwrap_or_default(),
+            pexec_job::text::Text::from(head.job()),
+            head.tally(),
+            wording::span(head.elapsed()),
+            head.end_in_full()
+        )
+    };
+    heads.iter().map(line).collect::<String>().into_bytes()
+}
+
+fn json(heads: &[(Record, Head)]) -> Vec<u8> {
+    let list: Vec<Value> = heads
+        .iter()
+        .map(|(record, head)| {
+            let counts = head.counts();
+            json!({
+                "run": record.id(),
+                "job": head.job(),
+                "began": head.began().map(|at| at.to_string()),
+                "elapsed_us": u64::try_from(head.elapsed().as_micros()).unwrap_or(u64::MAX),
+                "end": head.end(),
+                "planned": counts.planned,
+                "succeeded": counts.succeeded,
+                "kept": counts.kept,
+                "up_to_date": counts.up_to_date,
+                "failed": counts.failed,
+                "killed": counts.killed,
+                "blocked": counts.blocked,
+                "not_run": counts.not_run() + counts.running,
+                "path": record.path().to_string_lossy(),
+            })
+        })
+        .collect();
+    format!("{:#}\n", Value::Array(list)).into_bytes()
+}
