@@ -14,6 +14,7 @@ function startTable() {
   grid.window = el("div", { class: "window", role: "rowgroup" });
   grid.scroll = el("div", { class: "scroll", role: "presentation" }, grid.window, grid.space);
   byId("grid").append(el("div", { role: "rowgroup" }, heads), grid.scroll);
+  grid.scroll.style.height = grid.window.style.height = viewHeight + "px";
   grid.scroll.addEventListener("scroll", drawRows, { passive: true });
   grid.scroll.addEventListener("keydown", onRowKey);
   new ResizeObserver(drawRows).observe(grid.scroll);
@@ -73,8 +74,7 @@ function refresh() {
   byId("grid").setAttribute("aria-rowcount", table.order.length + 1);
   const tall = table.order.length * ROW;
   // The window is sticky and takes its own height of the room that is scrolled.
-  grid.space.style.height = Math.max(0, Math.min(tall, TALLEST) - viewHeight()) + "px";
-  grid.window.style.height = viewHeight() + "px";
+  grid.space.style.height = Math.max(0, Math.min(tall, TALLEST) - viewHeight) + "px";
   grid.scroll.scrollTop = 0;
   grid.focus = 0;
   grid.window.replaceChildren();
@@ -82,19 +82,20 @@ function refresh() {
   drawRows();
 }
 
-const viewHeight = () => Math.min(476, Math.max(ROW * 3, table.order.length * ROW));
+// Stays as it is while somebody searches, so that nothing jumps.
+const viewHeight = Math.min(17, Math.max(3, instanceCount)) * ROW;
 
 // How far down the rows are, in pixels as if all of them were there.
 function offset() {
   const tall = table.order.length * ROW;
-  const room = Math.min(tall, TALLEST) - viewHeight();
-  return room <= 0 ? 0 : grid.scroll.scrollTop / room * (tall - viewHeight());
+  const room = Math.min(tall, TALLEST) - viewHeight;
+  return room <= 0 ? 0 : grid.scroll.scrollTop / room * (tall - viewHeight);
 }
 
 function drawRows() {
   const top = offset();
   const first = Math.max(0, Math.floor(top / ROW) - 4);
-  const last = Math.min(table.order.length, Math.ceil((top + viewHeight()) / ROW) + 4);
+  const last = Math.min(table.order.length, Math.ceil((top + viewHeight) / ROW) + 4);
   for (const [place, row] of grid.rows) {
     if (place < first || place >= last) { row.remove(); grid.rows.delete(place); }
   }
@@ -142,7 +143,7 @@ function cellsOf(i) {
 function onRowKey(event) {
   const here = Number(event.target.dataset.place);
   if (Number.isNaN(here)) return;
-  const page = Math.floor(viewHeight() / ROW) - 1;
+  const page = Math.floor(viewHeight / ROW) - 1;
   const last = table.order.length - 1;
   const to = { ArrowDown: here + 1, ArrowUp: here - 1, PageDown: here + page, PageUp: here - page, Home: 0, End: last }[event.key];
   if (to !== undefined) {
@@ -157,9 +158,9 @@ function onRowKey(event) {
 function focusRow(place) {
   grid.focus = place;
   const [tall, top] = [table.order.length * ROW, offset()];
-  const room = Math.min(tall, TALLEST) - viewHeight();
-  const wanted = place * ROW < top ? place * ROW : (place + 1) * ROW > top + viewHeight() ? (place + 1) * ROW - viewHeight() : top;
-  if (wanted !== top) grid.scroll.scrollTop = wanted / (tall - viewHeight()) * room;
+  const room = Math.min(tall, TALLEST) - viewHeight;
+  const wanted = place * ROW < top ? place * ROW : (place + 1) * ROW > top + viewHeight ? (place + 1) * ROW - viewHeight : top;
+  if (wanted !== top) grid.scroll.scrollTop = wanted / (tall - viewHeight) * room;
   drawRows();
   const row = grid.rows.get(place);
   if (row) row.focus({ preventScroll: true });

@@ -163,3 +163,40 @@ fn an_earlier_report_stays_until_the_run_is_over_and_a_stopped_run_has_one_too()
         "{done}"
     );
 }
+
+#[test]
+fn no_report_holds_a_secret() {
+    let job = "[tasks.a]\nforeach = { values = ['x', 'y'] }\n\
+        env = { TOKEN = { value = 'hunter2-secret', secret = true } }\n\
+        shell = 'echo out $TOKEN {item}; echo err $TOKEN >&2; test {item} = x'";
+    for more in [&["--no-record"][..], &[]] {
+        let done = Test::job(job).args(more).args(FLAGS).run().code(1);
+        for file in ["r.html", "j.xml", "t.json", "log"] {
+            assert!(!done.read(file).contains("hunter2"), "{file}\n{done}");
+        }
+        assert!(done.read("r.html").contains("out *** y"), "{done}");
+    }
+}
+
+#[test]
+fn a_resumed_run_is_told_of_as_one() {
+    let done =
+        Test::job("[tasks.a]\nforeach = { range = '0..5' }\nshell = 'test {item} != 3 || test -e mended'")
+            .run()
+            .code(1);
+    std::fs::write(done.path("mended"), "").expect("written");
+    let done = done
+        .again("run job.toml --resume --report r.html --junit j.xml --trace t.json")
+        .code(0);
+    let page = done.read("r.html");
+    assert!(
+        page.contains("All 5 succeeded") && page.contains("Resumed once; the last time 4 were kept"),
+        "{done}"
+    );
+    let junit = done.read("j.xml");
+    assert!(
+        junit.contains("tests=\"5\" failures=\"0\"") && junit.contains("flakyFailure"),
+        "{junit}"
+    );
+    assert!(done.read("t.json").contains("\"name\":\"resumed\""), "{done}");
+}

@@ -2,6 +2,7 @@
 //! as long as there is room.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::io::{self, Write};
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -76,13 +77,35 @@ struct Shows<'a, 'b>(&'b Block<'a>);
 impl Serialize for Shows<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for (place, attempt) in self.0.report.attempts.iter().enumerate() {
-            if let Some(shown) = self.0.of(attempt) {
+        let attempts = &self.0.report.attempts;
+        for place in order(self.0.report) {
+            if let Some(shown) = self.0.of(&attempts[place as usize]) {
                 map.serialize_entry(&place, &shown)?;
             }
         }
         map.end()
     }
+}
+
+/// Who comes first while there is room: the first failure of each cause, then the second of each, so that no cause that
+/// is frequent and wordy leaves nothing to the others.
+fn order(report: &Report) -> Vec<u32> {
+    let mut seen: HashMap<_, u32> = HashMap::new();
+    let mut ranked: Vec<(u32, u32)> = Vec::with_capacity(report.attempts.len());
+    for (place, attempt) in report.attempts.iter().enumerate() {
+        let rank = match attempt.state.is_success() {
+            true => 0,
+            false => {
+                let task = report.instances[attempt.instance as usize].task;
+                let rank = seen.entry((task, attempt.why, attempt.retry)).or_default();
+                *rank += 1;
+                *rank
+            }
+        };
+        ranked.push((rank, place as u32));
+    }
+    ranked.sort_unstable();
+    ranked.into_iter().map(|(_, place)| place).collect()
 }
 
 struct Shown<'a> {

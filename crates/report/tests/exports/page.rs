@@ -51,7 +51,7 @@ fn nothing_that_tasks_wrote_is_markup() {
 fn output_is_cut_where_there_is_much_and_that_is_said() {
     let mut made = Made::begun(&[("a", 300)]);
     for index in 0..300u64 {
-        let stdout = format!("begin{}end-{index}", "x".repeat(100_000)).into_bytes();
+        let stdout = format!("begin{}end-{index}", "x".repeat(40_000)).into_bytes();
         let how = if index < 250 { failure() } else { success() };
         made.ran(
             &Made::who("a", index, &format!("a({index})")),
@@ -69,6 +69,26 @@ fn output_is_cut_where_there_is_much_and_that_is_said() {
         .and_then(|rest| rest.split(',').next());
     let left_out: u64 = left_out.and_then(|n| n.parse().ok()).expect("a number");
     assert!((1..250).contains(&left_out), "{left_out}");
+}
+
+#[test]
+fn a_wordy_cause_leaves_room_for_the_others() {
+    let mut made = Made::begun(&[("a", 251)]);
+    for index in 0..250u64 {
+        let stderr = vec![b'x'; 40_000];
+        made.ran(
+            &Made::who("a", index, "a(wordy)"),
+            1,
+            How {
+                stderr,
+                why: Some("exit 1"),
+                ..failure()
+            },
+        );
+    }
+    let stdout = b"the one line that matters".to_vec();
+    made.ran(&Made::who("a", 250, "a(other)"), 1, How { stdout, ..failure() });
+    assert!(page(&made).contains("the one line that matters"));
 }
 
 #[test]
