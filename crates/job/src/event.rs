@@ -217,6 +217,30 @@ pub struct Counts {
     pub leaky: u64,
 }
 
+impl Ended {
+    /// An end of which nothing else is known, and that cost nothing.
+    pub fn new(outcome: Outcome) -> Ended {
+        Ended {
+            outcome,
+            exit: None,
+            signal: None,
+            why: None,
+            retry: false,
+            leaky: false,
+            wall: Duration::ZERO,
+            user: Duration::ZERO,
+            system: Duration::ZERO,
+            peak_rss: 0,
+            stdout: 0,
+            stderr: 0,
+            tail: Text::default(),
+            output_at: None,
+            memory_by: None,
+            content: None,
+        }
+    }
+}
+
 impl Counts {
     /// Those that have come to an end.
     pub fn done(&self) -> u64 {

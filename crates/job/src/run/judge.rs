@@ -221,22 +221,8 @@ pub(super) fn waited(limit: Duration) -> Ended {
 
 fn never_began(outcome: Outcome, why: String) -> Ended {
     Ended {
-        outcome,
-        exit: None,
-        signal: None,
         why: Some(why),
-        retry: false,
-        leaky: false,
-        wall: Duration::ZERO,
-        user: Duration::ZERO,
-        system: Duration::ZERO,
-        peak_rss: 0,
-        stdout: 0,
-        stderr: 0,
-        tail: Text::default(),
-        output_at: None,
-        memory_by: None,
-        content: None,
+        ..Ended::new(outcome)
     }
 }
 
