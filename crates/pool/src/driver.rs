@@ -24,6 +24,7 @@ mod stderr;
 mod suspend;
 mod template;
 pub(crate) mod thread;
+mod timings;
 mod watch;
 
 use std::io;
@@ -49,6 +50,7 @@ use crate::process::shared::{Command, NewTask, Placed, Pushes, Shared};
 use link::Link;
 use slots::Slots;
 pub(crate) use spawn::Launch;
+use timings::Timings;
 pub(crate) use watch::{Source, Watch};
 
 /// The workers' processes, by slot.
@@ -93,6 +95,7 @@ pub(crate) struct Driver {
     pushed: Pushes,
     terminal: stderr::Terminal,
     observer: Observer,
+    timings: Timings,
     closed: bool,
     /// Told about the first attempt to start a worker: its pid, or why there is none.
     first_start: Option<SyncSender<io::Result<u32>>>,
@@ -152,6 +155,7 @@ impl Driver {
             generations: vec![0; workers],
             remains: vec![None; workers],
             template: template::Template::default(),
+            timings: Timings::default(),
             actions: Vec::new(),
             pushed: Pushes::default(),
             terminal: stderr::Terminal::default(),
@@ -258,7 +262,11 @@ impl Driver {
         } = task;
         let size = u32::try_from(size).unwrap_or(u32::MAX);
         let policy = self.timed(policy);
+        let may_start = policy.as_ref().is_none_or(|p| p.not_before.is_none());
         let (key, placement) = self.core.submit_now(slot.id().0, size, policy)?;
+        if may_start {
+            self.timings.submitted(slot.id().0);
+        }
         self.keep(key, slot);
         self.submitted = self.submitted.wrapping_add(1);
         self.in_a_row += 1;
@@ -505,9 +513,13 @@ impl Driver {
         } = task;
         let size = u32::try_from(size).unwrap_or(u32::MAX);
         let policy = self.timed(policy);
+        let may_start = policy.as_ref().is_none_or(|p| p.not_before.is_none());
         let Some(key) = self.core.submit(slot.id().0, size, policy) else {
             return Err(slot);
         };
+        if may_start {
+            self.timings.submitted(slot.id().0);
+        }
         self.keep(key, slot);
         Ok(())
     }
@@ -563,6 +575,8 @@ impl Driver {
             failed: counts.failed,
             cancelled: counts.cancelled,
             restarts: counts.restarts,
+            queue_wait: self.timings.wait(),
+            run_time: self.timings.run(),
         }
     }
 }

@@ -37,6 +37,7 @@ mod actor;
 mod autopsy;
 mod callbacks;
 mod carried;
+mod clock;
 mod core;
 mod driver;
 mod entry;
@@ -82,7 +83,7 @@ pub use crate::limits::Limits;
 pub use crate::map::{Map, MapUnordered};
 pub use crate::outcome::Outcome;
 pub use crate::process::{
-    PoolStats, ProcessPool, ProcessPoolBuilder, StartMethod, Transport, WorkerInfo, WorkerState,
+    Percentiles, PoolStats, ProcessPool, ProcessPoolBuilder, StartMethod, Transport, WorkerInfo, WorkerState,
 };
 pub use crate::spawn::{Process, spawn};
 pub use crate::threads::{ThreadPool, ThreadPoolBuilder};

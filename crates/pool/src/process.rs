@@ -4,6 +4,7 @@ pub(crate) mod alone;
 pub(crate) mod builder;
 pub(crate) mod info;
 pub(crate) mod lead;
+pub(crate) mod percentiles;
 pub(crate) mod shared;
 
 use std::any::Any;
@@ -17,6 +18,7 @@ use pexec_proto::codec;
 
 pub use builder::{ProcessPoolBuilder, StartMethod, Transport};
 pub use info::{PoolStats, WorkerInfo, WorkerState};
+pub use percentiles::Percentiles;
 use shared::{Command, NewTask, Pushed, Shared};
 
 use crate::core::{Policy, Retry};
@@ -100,7 +102,7 @@ impl ProcessPool {
         self.shared.ask(Command::Workers).unwrap_or_default()
     }
 
-    /// Counts since the pool was built; all zero once it has been shut down.
+    /// Counts since the pool was built, and how long tasks wait and run; all zero once it has been shut down.
     pub fn stats(&self) -> PoolStats {
         self.shared.ask(Command::Stats).unwrap_or_default()
     }

@@ -61,6 +61,8 @@ pub struct Context {
     pub timeout_ms: Option<u64>,
     /// What the task may use, instead of what the worker's tasks may.
     pub limits: Option<Limits>,
+    /// The worker is to tell how long it takes ([`Kind::Timing`](crate::Kind::Timing)).
+    pub timed: bool,
 }
 
 /// Why a worker cannot become what it was asked to be.

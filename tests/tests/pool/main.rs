@@ -37,6 +37,7 @@ mod shared_bytes;
 mod sizing;
 mod spawn;
 mod starting;
+mod stats;
 mod stopping;
 mod suspending;
 mod timeouts;

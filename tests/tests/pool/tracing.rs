@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use pexec::{Actor, Executor, ProcessPool, ProcessPoolBuilder, TaskErrorKind, Transport};
+use pexec::{Actor, Executor, ProcessPool, ProcessPoolBuilder, StartMethod, TaskErrorKind, Transport};
 use pexec_tests::LeakSweep;
 use pexec_tests::tasks::{add, die_by};
 use tracing::dispatcher::{self, Dispatch};
@@ -510,6 +510,17 @@ fn an_initializer_is_heard_and_has_no_task() {
             (seen[0].field("task"), seen[0].field("worker")),
             (None, Some("u64 0"))
         );
+    }
+}
+
+#[test]
+fn workers_that_a_template_has_forked_are_heard() {
+    let _sweep = LeakSweep::new();
+    let forked = builder(Transport::Memory, 2).start_method(StartMethod::Zygote);
+    let (pool, heard) = listening(LevelFilter::INFO, forked);
+    for n in 0..20 {
+        pool.submit(tell, n).result().expect("runs");
+        assert_eq!(heard.all().len() as u64, n + 1);
     }
 }
 

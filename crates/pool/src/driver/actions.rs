@@ -146,12 +146,14 @@ impl Driver {
         let label = task.label();
         let timeout = self.core.timeout(key);
         let limits = self.core.limits(key);
-        if label.is_some() || attempt > 1 || timeout.is_some() || limits.is_some() {
+        let timed = self.timings.wants(id, attempt);
+        if timed || label.is_some() || attempt > 1 || timeout.is_some() || limits.is_some() {
             let context = Context {
                 label: label.map(str::to_owned),
                 attempt,
                 timeout_ms: timeout.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX)),
                 limits,
+                timed,
             };
             let mut body = Vec::new();
             // Numbers and a text always have a form; without one the task runs without its context.
@@ -222,6 +224,7 @@ impl Driver {
 
     fn complete(&mut self, key: Key, ending: Ending, left_queue: &mut usize) {
         if let Some(task) = self.tasks[key as usize].take() {
+            self.timings.forget(task.id().0);
             let worker = ending.worker();
             if let Some(worker) = worker
                 && let Some(output) = self.last_output(worker)

@@ -12,6 +12,7 @@ use super::channel::Fault;
 use super::inbox::Received;
 use super::link::Pace;
 use super::stderr::{Stderr, Terminal};
+use super::timings::Timings;
 use super::watch::Watch;
 use crate::autopsy::Panic;
 use crate::carried::Arrived;
@@ -40,6 +41,7 @@ pub(super) struct Reader<'a> {
     pub(super) terminal: &'a mut Terminal,
     pub(super) watch: &'a Watch,
     pub(super) observer: &'a mut Observer,
+    pub(super) timings: &'a mut Timings,
 }
 
 /// What a worker has announced to go along with its next answer.
@@ -150,6 +152,16 @@ impl Reader<'_> {
                 let label = self.core.running(self.slot, header.task);
                 let label = label.and_then(|key| self.tasks[key as usize].as_ref()?.label());
                 self.observer.take(self.slot, header.task, label, body.bytes());
+            }
+            Kind::Timing => {
+                let number = |at: usize| {
+                    let bytes = body.bytes().get(at * 8..at * 8 + 8)?;
+                    Some(u64::from_le_bytes(bytes.try_into().ok()?))
+                };
+                let (Some(start), Some(each), Some(items)) = (number(0), number(1), number(2)) else {
+                    return Err(Fault("its timing is cut off".into()));
+                };
+                self.timings.told(header.task, start, each, items);
             }
             Kind::Leaving => {}
             Kind::Hello

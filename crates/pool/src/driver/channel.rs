@@ -215,6 +215,7 @@ impl Driver {
             terminal: &mut self.terminal,
             watch: &self.shared.watch,
             observer: &mut self.observer,
+            timings: &mut self.timings,
         };
         let launch = &self.launch;
         let generation = self.generations[slot];

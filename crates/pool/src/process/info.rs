@@ -1,5 +1,7 @@
 //! What a pool tells about itself.
 
+use super::percentiles::Percentiles;
+
 /// A live worker; see [`ProcessPool::workers`](crate::ProcessPool::workers).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -46,6 +48,14 @@ pub struct PoolStats {
     pub cancelled: u64,
     /// Workers that were started in place of another.
     pub restarts: u64,
+    /// How long tasks waited, from their submission until their first attempt began to run.
+    ///
+    /// While tasks take long every one is measured; of those that take less than about 20 µs one in 64 is, and stands for
+    /// the others. Inputs of a map that travel together count with their average. Tasks with a delay are left out, and
+    /// first attempts that gave no answer (a crash, a timeout) are.
+    pub queue_wait: Percentiles,
+    /// How long their first attempts ran, without the decoding of the argument and the encoding of the result; likewise.
+    pub run_time: Percentiles,
 }
 
 /// Resident bytes of a process, as /proc tells.

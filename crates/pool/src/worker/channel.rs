@@ -125,11 +125,21 @@ impl Sender {
 
     /// Sends one frame from its parts.
     pub(super) fn send_frame(&self, kind: Kind, cell: u16, task: u64, body: &[u8]) -> io::Result<()> {
+        self.send_whole(kind, cell, task, body, false)
+    }
+
+    /// Likewise, before an answer that follows at once: nobody has to be woken for this.
+    pub(super) fn send_before_answer(&self, kind: Kind, task: u64, body: &[u8]) -> io::Result<()> {
+        self.send_whole(kind, 0, task, body, true)
+    }
+
+    fn send_whole(&self, kind: Kind, cell: u16, task: u64, body: &[u8], more_follow: bool) -> io::Result<()> {
         let len = u32::try_from(body.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
         let mut frame = Vec::with_capacity(HEADER_LEN + body.len());
         frame.extend_from_slice(&Header::task(kind, len, cell, task).encode());
         frame.extend_from_slice(body);
-        self.send(&frame)
+        let mut out = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        out.send(&frame, more_follow)
     }
 
     fn use_ring(&self, segment: &Arc<Segment>, bell: Arc<Bell>) {

@@ -74,6 +74,7 @@ pub(super) struct Details {
     pub(super) attempt: u32,
     pub(super) deadline: Option<Instant>,
     pub(super) limits: Option<Limits>,
+    pub(super) timed: bool,
 }
 
 thread_local! {

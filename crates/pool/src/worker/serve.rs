@@ -15,6 +15,7 @@ use super::channel::{Follow, Receiver, Sender};
 use super::current::{self, Details, Identity};
 use super::startup::{self, Started};
 use super::trace;
+use crate::clock;
 use crate::function::{Argument, ArgumentBytes, Descriptor, Resolver, Stages, ThunkError};
 use crate::future::batch::split_item;
 use crate::future::bytes::Descriptors;
@@ -60,7 +61,7 @@ fn run(mut started: Started) -> io::Result<()> {
                 let _bounded = bounds.for_task(own)?;
                 call(me, &mut receiver, header, &mut along, &mut large, &mut answer)?;
             }
-            Kind::Batch => batch(me, &mut receiver, header, &mut large, &mut answer)?,
+            Kind::Batch => batch(me, &mut receiver, header, &mut along, &mut large, &mut answer)?,
             Kind::Context => {
                 let body = receiver.body(header.len as usize, &mut large)?;
                 along.details = Some(Box::new(decode_details(body)?));
@@ -131,6 +132,7 @@ fn decode_details(body: &[u8]) -> io::Result<Details> {
         attempt: context.attempt,
         deadline,
         limits: context.limits,
+        timed: context.timed,
     })
 }
 
@@ -171,6 +173,7 @@ fn call(
         descriptors: std::mem::take(&mut along.descriptors),
     };
     let details = along.details.take();
+    answer.timed = details.as_ref().is_some_and(|details| details.timed);
     if !me.cells.start(header.cell) {
         me.cells.set_idle();
         return me.sender.send_frame(Kind::Skipped, header.cell, header.task, &[]);
@@ -201,9 +204,13 @@ fn batch(
     me: &'static Identity,
     receiver: &mut Receiver,
     header: Header,
+    along: &mut Along,
     large: &mut Vec<u8>,
     answer: &mut Answer,
 ) -> io::Result<()> {
+    let timed = along.details.take().filter(|details| details.timed);
+    let began = timed.map(|_| clock::nanos());
+    answer.timed = false;
     let id = header.task;
     me.cells.set_running(id, Stage::Receiving);
     let body = receiver.body(header.len as usize, large)?;
@@ -237,6 +244,13 @@ fn batch(
     }
     current::end();
     let _ = io::stdout().flush();
+    if let Some(began) = began
+        && started > 0
+    {
+        let each = clock::nanos().saturating_sub(began) / u64::from(started);
+        let body = timing(began, each, started.into());
+        me.sender.send_frame(Kind::Timing, 0, id, body.as_flattened())?;
+    }
     if passed_over {
         me.sender
             .send_frame(Kind::Skipped, header.cell, header.task, &[])?;
@@ -261,6 +275,8 @@ fn shrink(buffer: &mut Vec<u8>) {
 struct Answer {
     frame: Vec<u8>,
     functions: Resolver,
+    /// The supervisor wants to know how long the task takes.
+    timed: bool,
 }
 
 /// Notes how far a task is, and sends its value as soon as there is one.
@@ -269,6 +285,8 @@ struct Progress<'a> {
     call: Header,
     /// More answers follow very soon.
     more_follow: bool,
+    /// When the task was started and when it had returned, if that is asked for; 0: not yet.
+    time: Option<(u64, u64)>,
     /// How the value fared: not there yet, too large, or sent (or not).
     value: Option<Result<io::Result<()>, u64>>,
 }
@@ -276,10 +294,16 @@ struct Progress<'a> {
 impl Stages for Progress<'_> {
     fn running(&mut self) {
         self.me.cells.set_stage(Stage::Running);
+        if let Some((started, _)) = &mut self.time {
+            *started = clock::nanos();
+        }
     }
 
     fn encoding(&mut self) {
         self.me.cells.set_stage(Stage::Encoding);
+        if let Some((_, ended)) = &mut self.time {
+            *ended = clock::nanos();
+        }
     }
 
     fn encoded(&mut self, frame: &mut Vec<u8>, content: &[u8], descriptors: &[Arc<OwnedFd>]) {
@@ -291,7 +315,7 @@ impl Stages for Progress<'_> {
                 descriptors,
                 more: self.more_follow,
             };
-            Ok(send(self.me, Kind::Value, self.call, frame, follow))
+            Ok(send(self.me, Kind::Value, self.call, frame, follow, self.time))
         } else {
             Err(size)
         });
@@ -299,17 +323,35 @@ impl Stages for Progress<'_> {
 }
 
 /// Sends the answer whose body `frame` holds behind room for a header, up to the content that follows. From then on no task runs here.
-fn send(me: &Identity, kind: Kind, call: Header, frame: &mut [u8], with: Follow<'_>) -> io::Result<()> {
+fn send(
+    me: &Identity,
+    kind: Kind,
+    call: Header,
+    frame: &mut [u8],
+    with: Follow<'_>,
+    time: Option<(u64, u64)>,
+) -> io::Result<()> {
     let len = (frame.len() - HEADER_LEN + with.content.len()) as u32;
     frame[..HEADER_LEN].copy_from_slice(&Header::task(kind, len, call.cell, call.task).encode());
     trace::tell_losses(me, call.task);
     if let Some(marks) = &me.marks {
         marks.end(call.task);
     }
+    if let Some((started, ended)) = time.filter(|(started, _)| *started > 0) {
+        let ended = if ended > 0 { ended } else { clock::nanos() };
+        let body = timing(started, ended.saturating_sub(started), 1);
+        me.sender
+            .send_before_answer(Kind::Timing, call.task, body.as_flattened())?;
+    }
     me.cells.set_stage(Stage::Sending);
     me.sender.send_answer(frame, with)?;
     me.cells.set_answered();
     Ok(())
+}
+
+/// The body of a `Timing`.
+fn timing(started: u64, each: u64, items: u64) -> [[u8; 8]; 3] {
+    [started, each, items].map(u64::to_le_bytes)
 }
 
 impl Answer {
@@ -329,6 +371,7 @@ impl Answer {
             me,
             call,
             more_follow,
+            time: self.timed.then_some((0, 0)),
             value: None,
         };
         let mut failed = None;
@@ -376,7 +419,7 @@ impl Answer {
             descriptors: &[],
             more: more_follow,
         };
-        send(me, Kind::Failure, call, &mut self.frame, with)
+        send(me, Kind::Failure, call, &mut self.frame, with, progress.time)
     }
 
     fn shrink(&mut self) {

@@ -45,11 +45,14 @@ pub enum Kind {
     Fork = 18,
     /// A template has forked the worker, or could not ([`Forked`](crate::Forked)).
     Forked = 19,
+    /// When the task was started and how long it took: the instant on the monotonic clock and the nanoseconds for each item,
+    /// then the number of items, each as a u64. Sent for a task whose `Context` asks for it.
+    Timing = 20,
 }
 
 impl Kind {
     /// Every kind, in the order of its byte.
-    pub const ALL: [Kind; 19] = [
+    pub const ALL: [Kind; 20] = [
         Kind::Hello,
         Kind::Proof,
         Kind::Setup,
@@ -69,6 +72,7 @@ impl Kind {
         Kind::Trace,
         Kind::Fork,
         Kind::Forked,
+        Kind::Timing,
     ];
 
     /// The kind with this byte.
@@ -101,6 +105,7 @@ impl Kind {
             | Kind::Emit
             | Kind::Progress
             | Kind::Trace
+            | Kind::Timing
             | Kind::Leaving
             | Kind::Forked => Direction::ToSupervisor,
         }
@@ -143,6 +148,7 @@ impl Kind {
                     | Kind::Emit
                     | Kind::Progress
                     | Kind::Trace
+                    | Kind::Timing
                     | Kind::Stop
                     | Kind::Leaving
                     | Kind::Fork

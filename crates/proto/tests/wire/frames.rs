@@ -174,6 +174,7 @@ fn each_kind_is_allowed_to_one_side_at_its_stage_only() {
                 Emit,
                 Kind::Progress,
                 Trace,
+                Timing,
                 Descriptors,
                 Leaving,
                 Forked,

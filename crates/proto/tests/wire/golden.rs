@@ -57,6 +57,7 @@ fn a_header_of_every_kind_has_its_golden_bytes() {
         (Kind::Trace, "67452301 11 00 cdab efcdab9078563412"),
         (Kind::Fork, "67452301 12 00 cdab efcdab9078563412"),
         (Kind::Forked, "67452301 13 00 cdab efcdab9078563412"),
+        (Kind::Timing, "67452301 14 00 cdab efcdab9078563412"),
     ];
     assert_eq!(golden.map(|(kind, _)| kind), Kind::ALL);
     for (kind, golden) in golden {
@@ -209,16 +210,18 @@ fn a_context_has_its_golden_bytes() {
             open_files: Some(7),
             ..Limits::default()
         }),
+        timed: true,
     };
-    assert_value(context, "01 01 6c 02 01 fbe803 01 00 00 01 07 00");
+    assert_value(context, "01 01 6c 02 01 fbe803 01 00 00 01 07 00 01");
     assert_value(
         Context {
             label: None,
             attempt: 1,
             timeout_ms: None,
             limits: None,
+            timed: false,
         },
-        "00 01 00 00",
+        "00 01 00 00 00",
     );
 }
 

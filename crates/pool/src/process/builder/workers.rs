@@ -197,7 +197,8 @@ impl ProcessPoolBuilder {
     /// beyond is left out, and an event of the level WARN says how many. So it is where the subscriber takes them too slowly.
     ///
     /// A worker whose code installs a subscriber of its own (before [`init`](crate::init), or in the initializer)
-    /// keeps that one, and tells it everything.
+    /// keeps that one, and tells it everything. The initializer of a [`StartMethod::Zygote`](crate::StartMethod::Zygote)
+    /// runs before there is a worker, and is not heard.
     ///
     /// ```no_run
     /// use pexec::Executor;
