@@ -32,6 +32,8 @@ mod doctor;
 mod entry;
 mod events_file;
 mod exit;
+mod glance;
+mod keys;
 mod logging;
 mod output;
 mod past;

@@ -31,9 +31,17 @@ pub(crate) struct Outputs {
 
 enum Mode {
     Grouped,
-    Ordered(Order<Held>),
+    Ordered(Ordered),
     Line(Lines),
     None,
+}
+
+/// Instances in the order of the plan. The one whose turn it is is written as it comes.
+#[derive(Default)]
+struct Ordered {
+    order: Order<Held>,
+    /// The instance of which something was written before its end, and how much of each stream.
+    begun: Option<(order::Place, [u64; 2])>,
 }
 
 impl Outputs {
@@ -41,7 +49,7 @@ impl Outputs {
     pub(crate) fn new(mode: Output, writer: Writer, dir: &Path, terminal: Terminal) -> Outputs {
         let mode = match mode {
             Output::Grouped => Mode::Grouped,
-            Output::Ordered => Mode::Ordered(Order::default()),
+            Output::Ordered => Mode::Ordered(Ordered::default()),
             Output::Line => Mode::Line(Lines::new(terminal)),
             Output::None => Mode::None,
         };
@@ -77,22 +85,49 @@ impl Outputs {
                 let text = lines.take(stream, &line);
                 self.writer.push(stream, Piece::Bytes(text))
             }
-            (Mode::Grouped | Mode::Ordered(_), OutputKind::Whole { stdout, stderr, .. }) => {
-                self.whole(chunk.place, Stream::Out, stdout)?;
-                self.whole(chunk.place, Stream::Err, stderr)
+            (Mode::Ordered(Ordered { order, begun }), OutputKind::Part { stream, bytes })
+                if order.is_next(chunk.place) =>
+            {
+                let stream = Stream::from(stream);
+                let (_, written) = match begun {
+                    Some(begun) if begun.0 == chunk.place => begun,
+                    other => other.insert((chunk.place, [0; 2])),
+                };
+                written[stream as usize] += bytes.len() as u64;
+                self.writer.push(stream, Piece::Bytes(bytes.to_vec()))
             }
-            (Mode::Line(_), OutputKind::Whole { .. })
-            | (Mode::None, OutputKind::Whole { .. })
+            (Mode::Grouped | Mode::Ordered(_), OutputKind::Whole { stdout, stderr, .. }) => {
+                let begun = match &mut self.mode {
+                    Mode::Ordered(Ordered { begun, .. }) => begun.take_if(|begun| begun.0 == chunk.place),
+                    _ => None,
+                };
+                let written = begun.map_or([0; 2], |(_, written)| written);
+                self.whole(chunk.place, Stream::Out, stdout, written[0])?;
+                self.whole(chunk.place, Stream::Err, stderr, written[1])
+            }
+            (Mode::Line(_) | Mode::None, OutputKind::Whole { .. })
+            | (_, OutputKind::Part { .. })
             | (Mode::Grouped | Mode::Ordered(_) | Mode::None, OutputKind::Line { .. }) => Ok(()),
         }
     }
 
-    fn whole(&mut self, place: order::Place, stream: Stream, captured: &Captured) -> io::Result<()> {
-        let Some(piece) = self.holder.claim(captured)? else {
+    /// The output of this instance is of interest before its end: it is its turn.
+    pub(crate) fn follows(&self, place: order::Place) -> bool {
+        matches!(&self.mode, Mode::Ordered(Ordered { order, .. }) if order.is_next(place))
+    }
+
+    fn whole(
+        &mut self,
+        place: order::Place,
+        stream: Stream,
+        captured: &Captured,
+        from: u64,
+    ) -> io::Result<()> {
+        let Some(piece) = self.holder.claim(captured, from)? else {
             return Ok(());
         };
         match &mut self.mode {
-            Mode::Ordered(order) if !order.is_next(place) => {
+            Mode::Ordered(Ordered { order, .. }) if !order.is_next(place) => {
                 order.hold(place, self.holder.hold(stream, piece)?);
                 Ok(())
             }
@@ -103,12 +138,20 @@ impl Outputs {
     /// Learns from what happens who will write nothing more, and who failed.
     pub(crate) fn event(&mut self, event: &Event) -> io::Result<()> {
         match (&mut self.mode, &event.kind) {
-            (Mode::Ordered(order), Kind::Planned { task, total }) => {
+            (Mode::Ordered(Ordered { order, .. }), Kind::Planned { task, total }) => {
                 let free = order.planned(task, *total);
                 self.release(free)
             }
-            (Mode::Ordered(_) | Mode::None, Kind::Finished { end, .. }) if end.retry => Ok(()),
-            (Mode::Ordered(order), Kind::Finished { who, .. } | Kind::Blocked { who, .. }) => {
+            (Mode::Ordered(Ordered { begun, .. }), Kind::Finished { end, .. }) if end.retry => {
+                // The next attempt writes anew, even if this one did not come home.
+                *begun = None;
+                Ok(())
+            }
+            (Mode::None, Kind::Finished { end, .. }) if end.retry => Ok(()),
+            (
+                Mode::Ordered(Ordered { order, .. }),
+                Kind::Finished { who, .. } | Kind::Blocked { who, .. },
+            ) => {
                 let free = order.settle(order.place(&who.task, who.index));
                 self.release(free)
             }
@@ -130,10 +173,12 @@ impl Outputs {
 
     /// Says something of pexec's own on standard error, between what tasks wrote.
     pub(crate) fn say(&self, words: &str) -> io::Result<()> {
-        self.writer.push(
-            Stream::Err,
-            Piece::Bytes(format!("{}: {words}\n", speech::name()).into_bytes()),
-        )
+        self.tell(format!("{}: {words}\n", speech::name()))
+    }
+
+    /// The same, as whole lines.
+    pub(crate) fn tell(&self, lines: String) -> io::Result<()> {
+        self.writer.push(Stream::Err, Piece::Bytes(lines.into_bytes()))
     }
 
     /// Shows this block at the bottom of the screen.
@@ -145,7 +190,7 @@ impl Outputs {
     /// until all is out.
     pub(crate) fn finish(mut self) -> io::Result<()> {
         let held = match &mut self.mode {
-            Mode::Ordered(order) => order.drain(),
+            Mode::Ordered(Ordered { order, .. }) => order.drain(),
             Mode::Line(lines) => {
                 let ends = lines.finish();
                 ends.into_iter()

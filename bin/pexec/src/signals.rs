@@ -1,4 +1,5 @@
-//! INT, TERM and HUP become an orderly stop; and so does a closed standard output. TSTP becomes a pause.
+//! INT, TERM and HUP become an orderly stop; and so does a closed standard output. TSTP becomes a pause,
+//! USR1 the question what runs.
 //!
 //! Owned here: how often the run was asked to stop. The first time nothing new starts and what runs gets its
 //! kill ladder, the second time everything is killed.
@@ -9,8 +10,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pexec_job::run::Stop;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
+use pexec_job::run::{Glance, Stop};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGUSR1};
 use signal_hook::iterator::{Handle, Signals};
 
 use crate::pause::Pause;
@@ -101,9 +102,9 @@ pub(crate) struct Watch {
 impl Watch {
     /// Watches every such signal that was not ignored when the command was started: `nohup` and shells that put
     /// a command into the background ignore some on purpose.
-    pub(crate) fn start(interrupt: Interrupt, pause: Pause) -> io::Result<Watch> {
+    pub(crate) fn start(interrupt: Interrupt, pause: Pause, glance: Glance) -> io::Result<Watch> {
         let ignored = ignored_at_start();
-        let wanted = [SIGINT, SIGTERM, SIGHUP, SIGTSTP]
+        let wanted = [SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGUSR1]
             .into_iter()
             .filter(|s| ignored & (1 << (s - 1)) == 0);
         let mut signals = Signals::new(wanted)?;
@@ -117,7 +118,10 @@ impl Watch {
                 // What came with it, or while everything stood. A second Ctrl-Z of that time is not another wish.
                 let more: Vec<i32> = signals.pending().collect();
                 for signal in came.into_iter().chain(more).filter(|&signal| signal != SIGTSTP) {
-                    interrupt.ask(signal);
+                    match signal {
+                        SIGUSR1 => glance.ask(),
+                        signal => interrupt.ask(signal),
+                    }
                 }
             }
         })?;

@@ -8,14 +8,14 @@ use pexec_job::event::{Event, Kind};
 use pexec_job::exec::Captured;
 use pexec_job::expect::Expect;
 use pexec_job::record::Recorder;
-use pexec_job::run::{OutputChunk, RunClock, Sink, Waker};
+use pexec_job::run::{Flying, OutputChunk, RunClock, Sink, Waker};
 use pexec_job::state::RunState;
 use signal_hook::consts::SIGPIPE;
 
 use crate::events_file::EventsFile;
 use crate::output::Outputs;
 use crate::progress::{Counts, Facts, Progress, Running, Show};
-use crate::{terminal, wording};
+use crate::{glance, terminal, wording};
 
 /// The command's end of a run.
 pub(crate) struct Console {
@@ -160,6 +160,17 @@ impl Sink for Console {
         if let Some(record) = &self.record {
             record.wakes(waker);
         }
+    }
+
+    fn follows(&self, place: (usize, u64)) -> bool {
+        self.outputs.follows(place)
+    }
+
+    fn glance(&mut self, running: &[Flying]) {
+        let text = glance::render(&self.state, running);
+        // As for `idle`.
+        let said = self.outputs.tell(text);
+        let _ = self.note(said, Fault::Output);
     }
 
     fn idle(&mut self) {

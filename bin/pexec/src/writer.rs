@@ -53,8 +53,8 @@ impl From<pexec_job::exec::Stream> for Stream {
 pub(crate) enum Piece {
     /// These bytes.
     Bytes(Vec<u8>),
-    /// Everything in this file, which is removed afterwards.
-    File { path: PathBuf, len: u64 },
+    /// Everything in this file from this byte on; the file is removed afterwards.
+    File { path: PathBuf, from: u64, len: u64 },
 }
 
 impl Piece {
@@ -62,7 +62,7 @@ impl Piece {
     fn size(&self) -> u64 {
         match self {
             Piece::Bytes(bytes) => bytes.len() as u64,
-            Piece::File { len, .. } => *len,
+            Piece::File { from, len, .. } => len - from,
         }
     }
 }
@@ -88,8 +88,8 @@ struct Queue {
     pieces: VecDeque<(Stream, Piece)>,
     /// The block that is to be shown next.
     block: Option<Vec<String>>,
-    /// The terminal has moved the cursor by itself.
-    moved_down: bool,
+    /// So many lines the terminal has moved the cursor down by itself.
+    moved_down: usize,
     /// Nothing is to be on the screen, and whether that is so by now.
     hidden: Option<bool>,
     /// Handed over and not yet written.
@@ -178,7 +178,7 @@ impl Writer {
         Curtain(Arc::clone(&self.shared))
     }
 
-    /// Waits until everything is written; not if the run was asked twice to stop.
+    /// Waits until everything is written and the screen is clean; only for a moment if the run was asked twice to stop.
     ///
     /// # Errors
     ///
@@ -187,7 +187,13 @@ impl Writer {
         let mut queue = self.shared.lock();
         queue.closed = true;
         self.shared.changed.notify_all();
-        while !queue.done && !self.thread.is_finished() && self.interrupt.asked() < 2 {
+        let mut until = None;
+        while !queue.done && !self.thread.is_finished() {
+            if self.interrupt.asked() >= 2
+                && Instant::now() >= *until.get_or_insert_with(|| Instant::now() + CURTAIN)
+            {
+                break;
+            }
             queue = self
                 .shared
                 .changed
@@ -226,22 +232,25 @@ impl Curtain {
         self.0.lock().hidden = None;
         self.0.changed.notify_all();
     }
+
+    /// Somebody has pressed Enter so often, and the terminal has shown it.
+    pub(crate) fn entered(&self, times: usize) {
+        self.0.lock().moved_down += times;
+    }
 }
 
 /// What the writer's thread is to do next.
 struct Work {
     pieces: VecDeque<(Stream, Piece)>,
     block: Option<Vec<String>>,
-    moved_down: bool,
+    moved_down: usize,
     hide: bool,
 }
 
 fn write_all(shared: &Shared, mut sink: Streams, linger: Duration) {
     while let Some(work) = next_work(shared, linger) {
         let written: u64 = work.pieces.iter().map(|(_, piece)| piece.size()).sum();
-        if work.moved_down {
-            sink.moved_down();
-        }
+        sink.moved_down(work.moved_down);
         let result = if work.pieces.is_empty() {
             Ok(())
         } else {

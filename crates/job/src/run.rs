@@ -11,6 +11,8 @@ mod conduct;
 mod delayed;
 mod feed;
 mod flight;
+mod follow;
+mod glance;
 mod inbox;
 mod judge;
 mod line;
@@ -26,7 +28,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::event::Event;
-use crate::exec::{Captured, Stream};
+use crate::exec::{Captured, Notes, Stream};
 use crate::files::Successes;
 use crate::plan::{Halt, Plan};
 use crate::record::Past;
@@ -34,6 +36,7 @@ use crate::state::RunState;
 use crate::text::Text;
 
 pub use clock::RunClock;
+pub use glance::{Flying, Glance};
 pub use inbox::Waker;
 pub use stop::Stop;
 
@@ -45,6 +48,10 @@ pub struct Options {
     pub jobs: usize,
     /// Output lines are given to the sink as they come, too.
     pub stream: bool,
+    /// Whatever the instances that the sink [follows](Sink::follows) write is given to it as it comes, too.
+    pub follow: bool,
+    /// How to learn from another thread what runs.
+    pub glance: Glance,
     /// How to stop the run from another thread.
     pub stop: Stop,
     /// What the run waits by; who pauses the run stops it.
@@ -69,6 +76,8 @@ impl Options {
         Options {
             jobs,
             stream: false,
+            follow: false,
+            glance: Glance::default(),
             stop: Stop::new(),
             clock: RunClock::default(),
             run_id: run_id.into(),
@@ -78,6 +87,11 @@ impl Options {
             past: None,
             successes: Arc::default(),
         }
+    }
+
+    /// What an attempt is told beside its command.
+    fn notes(&self, ready: &flight::Ready) -> Notes {
+        ready.notes(&self.run_id, self.stream, &self.spill_dir, self.inline_limit)
     }
 }
 
@@ -129,6 +143,15 @@ pub trait Sink {
     /// Whom to wake when more has become safe. Called once, before anything else.
     fn wakes(&mut self, _waker: Waker) {}
 
+    /// Whether what this instance writes is of interest before it has ended; asked only with [`Options::follow`]. By its
+    /// [`place`](OutputChunk::place).
+    fn follows(&self, _place: (usize, u64)) -> bool {
+        false
+    }
+
+    /// What runs right now, longest first: somebody has asked, with [`Options::glance`].
+    fn glance(&mut self, _running: &[Flying]) {}
+
     /// Called at least every 100 ms while `event` and `output` are not busy.
     fn idle(&mut self) {}
 }
@@ -164,7 +187,15 @@ pub enum OutputKind<'a> {
         /// It ends here; only the last piece does.
         ends: bool,
     },
-    /// All that an attempt wrote, at its end (lines that were given before included). A command
+    /// Something of it, as it comes; only of instances that the sink follows. That of the first moments comes a little
+    /// later, what came last only with the whole.
+    Part {
+        /// Where to.
+        stream: Stream,
+        /// What.
+        bytes: &'a [u8],
+    },
+    /// All that an attempt wrote, at its end (what was given before included). A command
     /// whose worker died has none.
     Whole {
         /// Its standard output.

@@ -169,6 +169,7 @@ impl Sink for Record {
                 let id = format!("{}/{}", chunk.task, chunk.index);
                 self.whole.insert(id, (bytes(stdout), bytes(stderr), succeeded));
             }
+            OutputKind::Part { .. } => panic!("nobody is followed"),
         }
         Ok(())
     }

@@ -46,19 +46,19 @@ impl Holder {
         }
     }
 
-    /// Takes captured output over; `None` where there was none. A spilled file gets a name of its own, because
+    /// Takes captured output over, from this byte on; `None` where there is none. A spilled file gets a name of its own, because
     /// the run removes the one that it knows.
-    pub(super) fn claim(&mut self, captured: &Captured) -> io::Result<Option<Piece>> {
+    pub(super) fn claim(&mut self, captured: &Captured, from: u64) -> io::Result<Option<Piece>> {
         let (path, len) = match captured {
-            _ if captured.is_empty() => return Ok(None),
-            Captured::Inline(bytes) => return Ok(Some(Piece::Bytes(bytes.clone()))),
+            _ if captured.len() <= from => return Ok(None),
+            Captured::Inline(bytes) => return Ok(Some(Piece::Bytes(bytes[from as usize..].to_vec()))),
             Captured::Spilled { path, len } => (path, *len),
         };
         let own = self.dir.join(format!("held-{}", self.claimed));
         self.claimed += 1;
         std::fs::rename(path.as_os_str(), &own)
             .map_err(|e| io::Error::new(e.kind(), format!("taking over spilled output {path}: {e}")))?;
-        Ok(Some(Piece::File { path: own, len }))
+        Ok(Some(Piece::File { path: own, from, len }))
     }
 
     /// Keeps a piece.
@@ -160,9 +160,14 @@ mod tests {
             path: path.to_str().expect("utf-8").into(),
             len: 4,
         };
-        let piece = Holder::new(dir.path()).claim(&captured).expect("claimed");
+        let piece = Holder::new(dir.path()).claim(&captured, 1).expect("claimed");
         assert!(!path.exists());
-        let Some(Piece::File { path: own, len: 4 }) = piece else {
+        let Some(Piece::File {
+            path: own,
+            from: 1,
+            len: 4,
+        }) = piece
+        else {
             panic!("{piece:?}")
         };
         assert_eq!(std::fs::read(own).expect("there"), b"much");

@@ -7,13 +7,14 @@ use pexec_job::expect::NoHistory;
 use pexec_job::plan::{Output, Plan};
 use pexec_job::planner::Overrides;
 use pexec_job::record::{Recorder, Store};
-use pexec_job::run::{self, Options, RunClock, Stop};
+use pexec_job::run::{self, Glance, Options, RunClock, Stop};
 use pexec_job::state::RunState;
 use signal_hook::consts::SIGPIPE;
 
 use crate::cli::RunFlags;
 use crate::events_file::EventsFile;
 use crate::exit::Exit;
+use crate::keys::Keys;
 use crate::output::Outputs;
 use crate::pause::Pause;
 use crate::progress::Progress;
@@ -92,7 +93,7 @@ pub(super) fn execute(
     let recorded = recorder.as_ref().and_then(|recorder| recorder.path().parent());
     let recorded = recorded.map(|store| (Store::at(store), run_id.clone()));
     let interrupt = Interrupt::new(Stop::new());
-    let (pause, clock) = (Pause::default(), RunClock::default());
+    let (pause, clock, glance) = (Pause::default(), RunClock::default(), Glance::default());
     let mode = flags
         .output
         .map(Output::from)
@@ -100,7 +101,7 @@ pub(super) fn execute(
         .unwrap_or(Output::Grouped);
     let jobs = pool::jobs(&plan);
     let progress = Progress::new(flags.progress, terminal, logging, clock.now());
-    let started = Watch::start(interrupt.clone(), pause.clone()).and_then(|watch| {
+    let started = Watch::start(interrupt.clone(), pause.clone(), glance.clone()).and_then(|watch| {
         Ok((
             watch,
             Writer::start(interrupt.clone(), progress.has_bar(), terminal)?,
@@ -115,6 +116,13 @@ pub(super) fn execute(
     };
     let first_seq = recorder.as_ref().map_or(0, Recorder::next_seq);
     let curtain = writer.curtain();
+    // Where a task's items are still to be read, they may come from the same terminal.
+    let nobody_reads = plan.tasks.iter().all(|task| task.total.is_some());
+    let keys = if progress.has_bar() && nobody_reads {
+        Keys::start(glance.clone(), curtain.clone()).ok().flatten()
+    } else {
+        None
+    };
     let outputs = Outputs::new(mode, writer, spill.path(), terminal);
     let mut console = Console::new(
         recorder,
@@ -134,6 +142,8 @@ pub(super) fn execute(
     let options = Options {
         stream: mode == Output::Line,
         successes: Arc::new(successes),
+        follow: mode == Output::Ordered,
+        glance,
         stop: interrupt.stop(),
         first_seq,
         past,
@@ -145,6 +155,7 @@ pub(super) fn execute(
     // Before the last word: nothing of the run is left when it is said.
     pool.shutdown();
     pause.let_go();
+    drop(keys);
     let (state, fault) = console.finish();
     let exit = judge(&result, &state, &fault, &interrupt);
     if exit != Exit::Signal(SIGPIPE) {

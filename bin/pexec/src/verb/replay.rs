@@ -10,7 +10,7 @@ use pexec_job::exec::{Captured, Stream};
 use pexec_job::plan::Plan;
 use pexec_job::planner::{self, Overrides, Recall, SecretsFrom, Unknown};
 use pexec_job::record::Record;
-use pexec_job::run::{self, Options, OutputChunk, OutputKind, RunClock, Sink, Stop};
+use pexec_job::run::{self, Glance, Options, OutputChunk, OutputKind, RunClock, Sink, Stop};
 use pexec_job::secrets::MARK;
 use signal_hook::consts::SIGPIPE;
 
@@ -131,7 +131,7 @@ fn perform(plan: Plan, run_id: &str, who: &Who, terminal: Terminal) -> Exit {
     };
     let interrupt = Interrupt::new(Stop::new());
     let (pause, clock) = (Pause::default(), RunClock::default());
-    let started = Watch::start(interrupt.clone(), pause.clone())
+    let started = Watch::start(interrupt.clone(), pause.clone(), Glance::default())
         .and_then(|watch| Ok((watch, Writer::start(interrupt.clone(), false, terminal)?)));
     let (_watch, writer) = match started {
         Ok(started) => started,
@@ -255,6 +255,7 @@ impl Sink for Through {
                 self.close(Stream::Stdout, stdout)?;
                 self.close(Stream::Stderr, stderr)
             }
+            OutputKind::Part { .. } => Ok(()),
         }
     }
 }

@@ -60,12 +60,12 @@ impl Screen {
         }
     }
 
-    /// The cursor is one line further down than it was left: the terminal has shown that Enter was pressed.
-    pub(super) fn moved_down(&mut self) {
-        if !self.lines.is_empty() {
+    /// The cursor is so many lines further down than it was left: the terminal has shown that Enter was pressed.
+    pub(super) fn moved_down(&mut self, lines: usize) {
+        if lines > 0 && !self.lines.is_empty() {
             self.lines.clear();
             SHOWN.store(false, Ordering::Relaxed);
-            put(&format!("\x1b[A{ERASE}"));
+            put(&format!("\x1b[{lines}A{ERASE}"));
         }
     }
 }

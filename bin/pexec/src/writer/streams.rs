@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 
@@ -75,9 +75,9 @@ impl Streams {
         self.screen.clear();
     }
 
-    /// The cursor is one line further down than it was left.
-    pub(super) fn moved_down(&mut self) {
-        self.screen.moved_down();
+    /// The cursor is so many lines further down than it was left.
+    pub(super) fn moved_down(&mut self, lines: usize) {
+        self.screen.moved_down(lines);
     }
 
     /// Makes sure that what pexec itself says next begins on a line of its own.
@@ -106,10 +106,10 @@ impl Streams {
             match piece {
                 Piece::Bytes(bytes) if gathered.is_empty() => gathered = bytes,
                 Piece::Bytes(bytes) => gathered.extend_from_slice(&bytes),
-                Piece::File { path, .. } => {
+                Piece::File { path, from, .. } => {
                     note(self.put(stream, &gathered));
                     gathered.clear();
-                    note(self.copy(stream, &path));
+                    note(self.copy(stream, &path, from));
                 }
             }
         }
@@ -117,11 +117,12 @@ impl Streams {
         result
     }
 
-    fn copy(&mut self, stream: Stream, path: &Path) -> io::Result<()> {
+    fn copy(&mut self, stream: Stream, path: &Path, from: u64) -> io::Result<()> {
         let broken = |e: io::Error| io::Error::new(e.kind(), format!("reading spilled output: {e}"));
         let mut file = File::open(path).map_err(broken)?;
         // Open is enough: the bytes stay until the file is closed, and nothing is left behind if this ends early.
         let _ = std::fs::remove_file(path);
+        file.seek(SeekFrom::Start(from)).map_err(broken)?;
         let mut chunk = vec![0; CHUNK];
         loop {
             match file.read(&mut chunk) {

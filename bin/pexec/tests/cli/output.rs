@@ -1,6 +1,7 @@
 //! What tasks write, in each of the modes.
 
 use crate::support::Test;
+use std::io::{BufRead, BufReader};
 
 /// Three instances that end in the opposite order, and write at the start and at the end.
 const OPPOSITE: &str = "[tasks.t]\nforeach = { values = ['c', 'b', 'a'] }\n\
@@ -68,6 +69,41 @@ fn lines_are_prefixed_and_come_as_they_are_written() {
 }
 
 #[test]
+fn ordered_output_of_the_instance_whose_turn_it_is_comes_as_it_is_written() {
+    let job = "[tasks.t]\nforeach = { range = '0..2' }\n\
+        shell = 'echo early{item}; echo aside{item} >&2; until [ -e go{item} ]; do sleep 0.02; done; echo late{item}'";
+    let job = job.replace("go{item}", "go");
+    let mut started = Test::job(&job).args(["-j2", "--output", "ordered"]).start();
+    let mut output = BufReader::new(started.child.stdout.take().expect("a pipe"));
+    let mut next = move || {
+        let mut line = String::new();
+        output.read_line(&mut line).expect("a line");
+        line
+    };
+    assert_eq!(next(), "early0\n", "while it still runs");
+    std::fs::write(started.path().join("go"), "").expect("written");
+    assert_eq!(
+        [next(), next(), next(), next()],
+        ["late0\n", "early1\n", "late1\n", ""]
+    );
+    let done = started.done().code(0);
+    assert_eq!(done.stderr.matches("aside0").count(), 1, "{done}");
+    assert_eq!(done.stderr.matches("aside1").count(), 1, "{done}");
+}
+
+#[test]
+fn much_output_that_comes_early_stays_whole_and_in_order() {
+    // The first writes a lot, runs on for a while, and fails; so does its second attempt. The others wait.
+    let job = "[tasks.t]\nforeach = { range = '0..3' }\nretries = 1\n\
+        shell = \"yes {item} | head -c 700000; sleep 0.4; yes {item} | head -c 700000; test {item} != 0\"";
+    let done = Test::job(job).args(["-j3", "--output", "ordered"]).run().code(1);
+    let expected = ["0\n", "0\n", "1\n", "2\n"]
+        .map(|line| line.repeat(700_000))
+        .concat();
+    assert!(done.stdout == expected.as_bytes(), "{} bytes", done.stdout.len());
+}
+
+#[test]
 fn the_prefix_of_a_line_has_the_colour_of_its_task() {
     let job = "[tasks.a]\nforeach = { values = ['x', 'y'] }\nshell = 'echo one; echo two >&2'";
     let run = |env: &[(&str, &str)]| {
@@ -94,7 +130,6 @@ fn the_prefix_of_a_line_has_the_colour_of_its_task() {
 
 #[test]
 fn a_line_is_shown_while_its_instance_still_runs() {
-    use std::io::{BufRead, BufReader};
     let mut started =
         Test::job("[tasks.t]\nshell = 'echo early; while test ! -e go; do sleep 0.01; done; echo late'")
             .args(["--output", "line"])

@@ -219,3 +219,41 @@ fn thousands_of_tasks_cost_a_bounded_number_of_redraws() {
     assert!(redraws as f64 <= took * 10.0 + 1.0, "{redraws} in {took} s");
     drop(shown.done.code(0));
 }
+
+#[test]
+fn enter_lists_what_runs_and_the_bar_goes_on_under_it() {
+    let job = "[tasks.t]\nforeach = { values = ['a', 'b'] }\n\
+        shell = 'echo busy with {item}; until [ -e go ]; do sleep 0.02; done'";
+    let test = Test::new().file("job.toml", job);
+    let dir = test.path().to_owned();
+    let mut terminal = shell_on(test, "exec pexec run job.toml -j2", 40, 100);
+    let bar = |screen: &str| screen.matches("0/2 done").count() == 1;
+    terminal.wait("a bar", bar);
+    // What was written just now is not seen at once.
+    for _ in 0..100 {
+        terminal.types("\n");
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        if terminal.screen().contains("]  busy with b") {
+            break;
+        }
+    }
+    let screen = terminal.wait("a list above a bar", |screen| {
+        let list = screen.rfind("pexec: 0 of 2 done, 2 running");
+        list.zip(screen.find("0/2 done"))
+            .is_some_and(|(list, bar)| list < bar)
+    });
+    assert!(bar(&screen), "{screen}");
+    let bars = screen.lines().filter(|line| line.starts_with('[')).count();
+    assert_eq!(bars, 1, "{screen}");
+    assert!(
+        screen.lines().any(|line| line.ends_with("]  busy with b")),
+        "{screen}"
+    );
+    std::fs::write(dir.join("go"), "").expect("written");
+    let shown = terminal.done();
+    assert!(
+        shown.screen.contains("2 of 2 succeeded") && !shown.screen.contains("/2 done"),
+        "{}",
+        shown.screen
+    );
+}

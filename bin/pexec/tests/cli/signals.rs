@@ -5,6 +5,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::support::{Started, Test};
+use crate::terminal::{shell_on, stderr_on};
 
 /// Three at once of five that run until told to stop, and say so.
 const POLITE: &str = "[tasks.t]\nforeach = { range = '0..5' }\n\
@@ -134,4 +135,54 @@ fn killing_pexec_leaves_no_process() {
     started.signal(Signal::SIGKILL);
     // That nothing of it is left is checked for every test.
     drop(started.done());
+}
+
+#[test]
+fn usr1_lists_what_runs_with_its_last_line() {
+    let job = "[tasks.t]\nforeach = { values = ['a', 'b'] }\n\
+        shell = 'echo x >> begun; echo first; echo step 2 of {item} >&2; until [ -e go ]; do sleep 0.02; done'";
+    let test = Test::job(job).args(["-j2", "--progress", "none"]);
+    let dir = test.path().to_owned();
+    let mut terminal = stderr_on(test, 40, 100);
+    terminal.started.wait_for_lines("begun", 2);
+    // A line that was written just now is not seen at once.
+    terminal.wait("a list with both lines", |screen| {
+        terminal.started.signal(Signal::SIGUSR1);
+        std::thread::sleep(Duration::from_millis(100));
+        let listed = |line: &str| line.contains("  t(a)  [") && line.ends_with("]  step 2 of a");
+        screen.contains("pexec: 0 of 2 done, 2 running") && screen.lines().any(listed)
+    });
+    std::fs::write(dir.join("go"), "").expect("written");
+    drop(terminal.done().done.code(0));
+}
+
+#[test]
+fn a_signal_for_the_whole_group_counts_once_and_reaches_the_commands_once() {
+    let test = Test::new().file("job.toml", POLITE);
+    let script = "set -m; pexec run job.toml -j3 --events events & until [ \"$(cat begun 2>/dev/null | wc -l)\" = 3 ] && \
+        [ \"$(cat events | wc -l)\" -ge 5 ]; do sleep 0.02; done; kill -TERM -$!; wait $!; echo ended $?";
+    let shown = shell_on(test, script, 24, 100).done();
+    assert!(shown.screen.contains("ended 143"), "{}", shown.screen);
+    assert_eq!(shown.done.read("stopped").lines().count(), 3);
+    let signals = shown.done.read("events").matches("\"type\":\"signal\"").count();
+    assert_eq!(signals, 1);
+}
+
+#[test]
+fn ctrl_c_on_a_terminal_ends_the_run_and_the_second_one_kills_and_the_screen_is_clean() {
+    // The shell ignores the key; what it starts does not.
+    let script = "trap : INT; pexec run job.toml -j3; echo ended $?";
+    let mut terminal = shell_on(Test::new().file("job.toml", DEAF), script, 24, 100);
+    terminal.wait("a bar", |screen| {
+        screen.contains("0/5 done") && screen.matches("t(").count() == 3
+    });
+    terminal.types("\x03");
+    terminal.wait("word of the first", |screen| screen.contains("told to end"));
+    std::thread::sleep(Duration::from_millis(1100));
+    terminal.types("\x03");
+    let shown = terminal.done();
+    for part in ["interrupted by SIGINT", "3 stopped, 2 not run", "ended 130"] {
+        assert!(shown.screen.contains(part), "no `{part}` in\n{}", shown.screen);
+    }
+    assert!(!shown.screen.contains("/5 done"), "{}", shown.screen);
 }

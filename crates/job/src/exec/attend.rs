@@ -35,6 +35,8 @@ const TOLD_AFTER: Duration = Duration::from_millis(5);
 /// So long only a command's end is waited for. The pipes hold what a short command writes, and each word of it, each
 /// of its streams that it closes and its end would wake this process, in the middle of the command.
 const PIPES_AFTER: Duration = Duration::from_millis(2);
+/// What a command writes that runs for longer can be seen while it runs; a shorter one makes no file for that.
+const SHOWN_AFTER: Duration = Duration::from_millis(150);
 
 pub(super) fn attend(started: Started, command: &Command, notes: &Notes, began: Instant) -> Report {
     let Started {
@@ -62,6 +64,7 @@ pub(super) fn attend(started: Started, command: &Command, notes: &Notes, began: 
         buffer: vec![0; READ],
         tell_at: Some(began + TOLD_AFTER),
         pipes_from: Some(began + PIPES_AFTER),
+        show_at: Some(began + SHOWN_AFTER),
     };
     if notes.stream {
         // Its lines must not come before it.
@@ -145,6 +148,8 @@ struct Watch<'a> {
     tell_at: Option<Instant>,
     /// From when on the pipes are looked at, unless the command ends before; `None`: they are.
     pipes_from: Option<Instant>,
+    /// When others may want to see what it has written, if they cannot yet.
+    show_at: Option<Instant>,
 }
 
 impl<'a> Watch<'a> {
@@ -188,6 +193,10 @@ impl<'a> Watch<'a> {
         if self.tell_at.is_some_and(|at| now >= at) {
             self.tell_started();
         }
+        if self.show_at.is_some_and(|at| now >= at) {
+            self.show_at = None;
+            self.pipes.iter_mut().for_each(Pipe::show);
+        }
         if self.ladder.is_none() && self.deadline.is_some_and(|at| now >= at) {
             self.stop(StopReason::Timeout, command, now);
         }
@@ -226,10 +235,17 @@ impl<'a> Watch<'a> {
         };
         let look =
             (self.looks && self.cancel.is_none() && self.ladder.is_none()).then(|| clock::now() + LOOK);
-        [next, look, self.tell_at, self.pipes_from, self.meter.due()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            next,
+            look,
+            self.tell_at,
+            self.pipes_from,
+            self.show_at,
+            self.meter.due(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     fn wait(&self, until: Option<Instant>) -> Wake {

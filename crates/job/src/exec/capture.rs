@@ -1,4 +1,5 @@
-//! Keeps one stream whole: in memory while it is small, in a file of its own from the limit on.
+//! Keeps one stream whole: in memory while it is small, in a file of its own from the limit on. Of a command that runs for
+//! long it is in the file before that, too, where the run can read it.
 //!
 //! Nothing is ever cut off. Where a byte cannot be kept, the stream is at fault and says so; from then on it
 //! takes no more, and its file is removed.
@@ -17,6 +18,8 @@ pub(super) struct Capture {
     limit: usize,
     path: PathBuf,
     file: Option<File>,
+    /// The file has all that is in memory, for others to read.
+    shown: bool,
     len: u64,
     fault: Option<String>,
 }
@@ -28,6 +31,7 @@ impl Capture {
             limit: usize::try_from(notes.inline_limit).unwrap_or(usize::MAX),
             path: spill_path(notes, stream),
             file: None,
+            shown: false,
             len: 0,
             fault: None,
         }
@@ -52,24 +56,62 @@ impl Capture {
         true
     }
 
+    /// From now on others want to see what is kept.
+    pub(super) fn show(&mut self) {
+        self.shown = true;
+        if !self.inline.is_empty() {
+            self.show_more(&[]);
+        }
+    }
+
+    /// Writes to the file what is in memory as well. Nothing is lost where that fails; it is only not seen.
+    fn show_more(&mut self, bytes: &[u8]) {
+        let written = match &mut self.file {
+            Some(file) => file.write_all(bytes),
+            None => self.open().and_then(|mut file| {
+                file.write_all(&self.inline)?;
+                self.file = Some(file);
+                Ok(())
+            }),
+        };
+        if written.is_err() {
+            self.shown = false;
+            self.file = None;
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+
+    fn open(&self) -> io::Result<File> {
+        open_new(OpenOptions::new().write(true).mode(0o600), &self.path)
+    }
+
     fn keep(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.len += bytes.len() as u64;
-        if let Some(file) = &mut self.file {
-            return file.write_all(bytes);
-        }
-        if self.inline.len() + bytes.len() <= self.limit {
+        if self.len <= self.limit as u64 {
             self.inline.extend_from_slice(bytes);
+            if self.shown {
+                self.show_more(bytes);
+            }
             return Ok(());
         }
-        let file = open_new(OpenOptions::new().write(true).mode(0o600), &self.path)?;
-        let file = self.file.insert(file);
-        file.write_all(&std::mem::take(&mut self.inline))?;
-        file.write_all(bytes)
+        if self.file.is_none() {
+            let file = self.open()?;
+            self.file.insert(file).write_all(&self.inline)?;
+        }
+        self.inline = Vec::new();
+        match &mut self.file {
+            Some(file) => file.write_all(bytes),
+            None => Ok(()),
+        }
     }
 
     /// All that was kept, and why that is not all, if it is not.
     pub(super) fn finish(self) -> (Captured, Option<String>) {
         match self.file {
+            Some(_) if self.len <= self.limit as u64 => {
+                let _ = std::fs::remove_file(&self.path);
+                (Captured::Inline(self.inline), self.fault)
+            }
             Some(_) => (
                 Captured::Spilled {
                     path: Text::from(path_bytes(self.path)),

@@ -37,6 +37,11 @@ impl Pipe {
         self.file.as_ref()
     }
 
+    /// From now on the run wants to see what comes.
+    pub(super) fn show(&mut self) {
+        self.capture.show();
+    }
+
     /// Takes nothing more.
     pub(super) fn close(&mut self) {
         self.file = None;

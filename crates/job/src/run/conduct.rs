@@ -7,6 +7,7 @@ mod past;
 mod start;
 mod stopping;
 mod veil;
+mod watch;
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -33,8 +34,6 @@ use crate::text::Text;
 
 /// The longest the loop sleeps: the sink's `idle` is due then.
 const TURN: Duration = Duration::from_millis(50);
-/// How often it is looked what calls have printed, where that is wanted line by line.
-const LOOK: Duration = Duration::from_millis(25);
 /// How many blocked instances are told in one turn.
 const BLOCKED: usize = 1024;
 
@@ -94,6 +93,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
         let window = window(&plan, options.jobs);
         let inbox = Arc::new(Inbox::new());
         options.stop.wakes(&inbox);
+        options.glance.wakes(&inbox);
         sink.wakes(Waker::of(&inbox));
         Conductor {
             executor,
@@ -145,7 +145,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
                     Message::Done { flight } => self.land(flight),
                 }
             }
-            self.look_at_calls();
+            self.watch();
             self.teller.idle();
         }
         self.close()
@@ -212,13 +212,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
     }
 
     fn notes(&self, ready: &Ready) -> Notes {
-        let options = &self.options;
-        ready.notes(
-            &options.run_id,
-            options.stream,
-            &options.spill_dir,
-            options.inline_limit,
-        )
+        self.options.notes(ready)
     }
 
     /// Something that an attempt sent while it runs.
@@ -242,20 +236,6 @@ impl<'a, E: Executor> Conductor<'a, E> {
                 }
             }
             None => {}
-        }
-    }
-
-    /// Gives out what calls have printed by now; commands send it themselves.
-    fn look_at_calls(&mut self) {
-        if !self.options.stream || self.looked.elapsed() < LOOK {
-            return;
-        }
-        self.looked = Instant::now();
-        for flight in self.flights.values_mut() {
-            let Flight { ready, tail, .. } = flight;
-            if let Some(tail) = tail {
-                tail.look(&mut |kind| self.teller.output(chunk(ready, &self.sources, kind)));
-            }
         }
     }
 

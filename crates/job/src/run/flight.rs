@@ -10,6 +10,7 @@ use std::time::Instant;
 use pexec::{TaskError, TaskFuture};
 
 use super::OutputKind;
+use super::follow::Follow;
 use super::inbox::Inbox;
 use super::line::Ticket;
 use super::tail::Tail;
@@ -51,6 +52,8 @@ pub(super) struct Flight {
     is_call: bool,
     /// What it has printed is read from its files.
     pub(super) tail: Option<Tail>,
+    /// The same byte by byte, once it is followed.
+    pub(super) follow: Option<Follow>,
     within: Within,
 }
 
@@ -123,6 +126,7 @@ impl Flight {
             asked: Asked::Nothing,
             is_call,
             tail,
+            follow: None,
             within: Within::default(),
         }
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::{OutputChunk, Sink};
+use super::{Flying, OutputChunk, Sink};
 use crate::event::{Event, Kind};
 use crate::exec::Captured;
 use crate::secrets::Secrets;
@@ -105,6 +105,16 @@ impl<'a> Teller<'a> {
             self.output_ok = false;
             self.error.get_or_insert(error);
         }
+    }
+
+    /// Whether the sink wants what this instance writes before it has ended.
+    pub(super) fn follows(&self, place: (usize, u64)) -> bool {
+        self.output_ok && self.sink.follows(place)
+    }
+
+    /// Tells what runs, to who has asked.
+    pub(super) fn glance(&mut self, running: &[Flying]) {
+        self.sink.glance(running);
     }
 
     /// The sink refused nothing so far.

@@ -36,6 +36,28 @@ fn much_on_both_streams_at_once_is_kept_whole() {
 }
 
 #[test]
+fn what_a_long_command_writes_can_be_seen_while_it_runs_and_travels_in_the_report_all_the_same() {
+    let script = "echo one; echo aside >&2; until [ \"$(cat .pexec-t.out 2>&1)\" = one ] && [ -s .pexec-t.err ]; \
+        do sleep 0.02; done; echo two; until [ \"$(cat .pexec-t.out | wc -l)\" = 2 ]; do sleep 0.02; done";
+    // It ends because it has seen both, and leaves no file.
+    let report = Attempt::shell(script).run(&[]);
+    assert_eq!(report.end, End::Exited(0));
+    assert_eq!(report.stdout, Captured::Inline(b"one\ntwo\n".to_vec()));
+    assert_eq!(report.stderr, Captured::Inline(b"aside\n".to_vec()));
+}
+
+#[test]
+fn what_was_seen_early_and_grows_beyond_the_limit_stays_whole() {
+    let mut attempt =
+        Attempt::shell("printf 123; until [ -s .pexec-t.out ]; do sleep 0.02; done; printf 456789");
+    attempt.notes.inline_limit = 5;
+    let report = attempt.run(&[".pexec-t.out"]);
+    assert_eq!(report.end, End::Exited(0));
+    assert_eq!(bytes(&report.stdout), b"123456789");
+    report.stdout.discard();
+}
+
+#[test]
 fn output_up_to_the_limit_travels_in_the_report_and_one_byte_more_goes_to_a_file() {
     for (size, leaves) in [(5, &[][..]), (6, &[".pexec-t.out"])] {
         let mut attempt = Attempt::shell(&format!("head -c {size} /dev/zero"));
