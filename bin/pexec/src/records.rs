@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pexec_job::files::Successes;
+use pexec_job::history::History;
 use pexec_job::plan::Plan;
 use pexec_job::record::{Again, Error, Past, Record, Recorder, Resumed, Store};
 
@@ -66,11 +67,24 @@ impl Place {
         Ok(Place { id, store, resume })
     }
 
+    /// The run gets a record of its own.
+    pub(crate) fn is_new(&self) -> bool {
+        self.store.is_some() && self.resume.is_none()
+    }
+
     /// What earlier runs have made. Read only where the plan asks for it: there may be many of them.
     pub(crate) fn successes(&self, plan: &Plan) -> Successes {
         match (&self.store, plan.makes()) {
             (Some(store), Some(wanted)) => Successes::read(store, wanted),
             _ => Successes::default(),
+        }
+    }
+
+    /// What earlier runs of the same job took.
+    pub(crate) fn history(&self, plan: &Plan) -> History {
+        match &self.store {
+            Some(store) => History::gather(store, &plan.name, &plan.dir, &self.id),
+            None => History::default(),
         }
     }
 

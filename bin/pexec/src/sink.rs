@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use pexec_job::event::{Event, Kind};
 use pexec_job::exec::Captured;
-use pexec_job::expect::Expect;
+use pexec_job::history::Forecast;
 use pexec_job::record::Recorder;
 use pexec_job::run::{Flying, OutputChunk, RunClock, Sink, Waker};
 use pexec_job::state::RunState;
@@ -25,7 +25,7 @@ pub(crate) struct Console {
     outputs: Outputs,
     progress: Progress,
     clock: RunClock,
-    expect: Box<dyn Expect>,
+    forecast: Forecast,
     fault: Option<Fault>,
 }
 
@@ -48,7 +48,7 @@ impl Console {
         outputs: Outputs,
         progress: Progress,
         clock: RunClock,
-        expect: Box<dyn Expect>,
+        forecast: Forecast,
     ) -> Console {
         Console {
             record,
@@ -57,13 +57,13 @@ impl Console {
             outputs,
             progress,
             clock,
-            expect,
+            forecast,
             fault: None,
         }
     }
 
     /// Takes progress off the screen, writes what tasks wrote to the last byte, and gives what the run came to.
-    pub(crate) fn finish(self) -> (RunState, Option<Fault>) {
+    pub(crate) fn finish(self) -> (RunState, Forecast, Option<Fault>) {
         let kept = self.record.map(Recorder::finish).and_then(Result::err);
         let followed = self.events.and_then(|mut events| events.flush().err());
         let written = self.outputs.finish().err();
@@ -72,13 +72,13 @@ impl Console {
             .or(kept.map(Fault::Record))
             .or(followed.map(Fault::Events))
             .or(written.map(Fault::Output));
-        (self.state, fault)
+        (self.state, self.forecast, fault)
     }
 
     fn show(&mut self) -> io::Result<()> {
         let facts = Now {
             state: &self.state,
-            expect: self.expect.as_ref(),
+            forecast: &self.forecast,
         };
         match self.progress.tick(self.clock.now(), &facts, terminal::size) {
             None => Ok(()),
@@ -113,6 +113,7 @@ impl Sink for Console {
             self.note(written, Fault::Events)?;
         }
         self.state.apply(event);
+        self.forecast.event(event);
         let ordered = self.outputs.event(event);
         self.note(ordered, Fault::Output)?;
         if let Kind::Signal { signal, again: false } = event.kind
@@ -182,7 +183,7 @@ impl Sink for Console {
 /// The state of things, for progress.
 struct Now<'a> {
     state: &'a RunState,
-    expect: &'a dyn Expect,
+    forecast: &'a Forecast,
 }
 
 impl Facts for Now<'_> {
@@ -205,6 +206,6 @@ impl Facts for Now<'_> {
     }
 
     fn left(&self) -> Option<(Duration, Duration)> {
-        self.expect.left(self.state)
+        self.forecast.left(self.state)
     }
 }

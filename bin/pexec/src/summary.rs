@@ -1,6 +1,7 @@
 //! The last word about a run, on standard error: what failed and why, then counts that add up.
 
 use pexec_job::event::Counts;
+use pexec_job::history::Forecast;
 use pexec_job::state::{Failure, RunState};
 use signal_hook::low_level::signal_name;
 
@@ -13,8 +14,9 @@ const TAIL_LINES: usize = 3;
 /// How many of the instances that blocked others are named.
 const CULPRITS: usize = 5;
 
-/// The summary, as whole lines; `tails`: with the ends of what failures wrote to standard error.
-pub(crate) fn render(state: &RunState, tails: bool, colour: bool) -> String {
+/// The summary, as whole lines; `tails`: with the ends of what failures wrote to standard error; `first`: there was no
+/// earlier run to learn from.
+pub(crate) fn render(state: &RunState, tails: bool, first: bool, colour: bool) -> String {
     let paint = Paint { colour };
     let me = speech::name();
     let mut text = String::new();
@@ -56,8 +58,36 @@ pub(crate) fn render(state: &RunState, tails: bool, colour: bool) -> String {
     if let Some(policy) = state.halted() {
         line(&format!("{me}: {}", paint.yellow(&format!("halted by {policy}"))));
     }
-    line(&format!("{me}: {}", totals(state, paint)));
+    let learnt = if first {
+        "; first recorded run: no times to go by"
+    } else {
+        ""
+    };
+    line(&format!("{me}: {}{learnt}", totals(state, paint)));
     text
+}
+
+/// What can be said beside earlier runs, a line each.
+pub(crate) fn compared(forecast: &Forecast) -> Vec<String> {
+    let (slower, more) = forecast.slower();
+    let mut lines: Vec<String> = slower
+        .iter()
+        .map(|slower| {
+            format!(
+                "{} took {}, last time {}",
+                wording::label(&slower.label),
+                wording::span(slower.took),
+                wording::span(slower.was)
+            )
+        })
+        .collect();
+    if more > 0 {
+        lines.push(format!(
+            "and {} slower than last time",
+            wording::plural(more, "more instance")
+        ));
+    }
+    lines
 }
 
 fn explain(failure: &Failure, tails: bool, paint: Paint) -> String {

@@ -24,6 +24,8 @@ mod init;
 mod keys;
 #[path = "cli/kills.rs"]
 mod kills;
+#[path = "cli/learning.rs"]
+mod learning;
 #[path = "cli/making.rs"]
 mod making;
 #[path = "cli/man.rs"]

@@ -99,6 +99,8 @@ pub struct TaskPlan {
     pub total: Option<u64>,
     /// Its instances, in source order. Taken once, by the run.
     pub instances: Instances,
+    /// The same instances, to look at beforehand; `None`: their source can be read only once.
+    pub preview: Option<Preview>,
 }
 
 /// When instances start, where more than one could.
@@ -123,6 +125,9 @@ pub struct Group {
     pub limit: u64,
 }
 
+/// Gives a task's instances once more; nothing where the source cannot be read any longer.
+pub type Preview = Box<dyn Fn() -> Option<Instances> + Send>;
+
 impl TaskPlan {
     /// A task of these instances that needs nothing and is tried once.
     pub fn new(name: impl Into<String>, total: Option<u64>, instances: Instances) -> TaskPlan {
@@ -135,6 +140,7 @@ impl TaskPlan {
             makes: false,
             total,
             instances,
+            preview: None,
         }
     }
 }

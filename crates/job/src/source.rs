@@ -16,6 +16,7 @@ mod rows;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::plan::SourceError;
 use crate::spec::Origin;
@@ -33,7 +34,12 @@ pub(crate) struct Opened {
     /// How many rows there are, if that is known before they are read.
     pub(crate) total: Option<u64>,
     pub(crate) rows: Rows,
+    /// Gives the same rows once more; `None`: they can be read only once.
+    pub(crate) again: Option<Reopen>,
 }
+
+/// Gives a source's rows once more; nothing where it cannot be read any longer.
+pub(crate) type Reopen = Box<dyn Fn() -> Option<Rows> + Send>;
 
 /// Why a source could not be opened.
 #[derive(Debug)]
@@ -67,47 +73,42 @@ pub(crate) fn fields(origin: &Origin) -> Fields {
 /// Opens a source; relative paths are relative to `dir`. With `runs` false no command is run for its lines: how many
 /// there are stays open.
 pub(crate) fn open(origin: &Origin, dir: &Path, runs: bool) -> Result<Opened, Trouble> {
-    let items = |total: u64, rows: Rows| Opened {
-        fields: Fields::Item,
-        total: Some(total),
-        rows,
-    };
     match origin {
         Origin::Glob(pattern) => {
             let paths = glob::expand(pattern, dir)?;
-            let total = paths.len() as u64;
-            Ok(items(
-                total,
-                Box::new(paths.into_iter().map(|path| Ok(row(path)))),
-            ))
+            Ok(held(paths.into()))
         }
-        Origin::Values(values) => {
-            let values = std::sync::Arc::clone(values);
-            let total = values.len() as u64;
-            let rows = (0..values.len()).map(move |at| Ok(row(values[at].clone())));
-            Ok(items(total, Box::new(rows)))
-        }
+        Origin::Values(values) => Ok(held(Arc::clone(values))),
         Origin::Range(range) => {
-            let rows = range
-                .numbers()
-                .map(|number| Ok(row(Text::from(number.to_string()))));
-            Ok(items(range.len(), Box::new(rows)))
+            let range = *range;
+            let rows = move || -> Rows {
+                let numbers = range.numbers();
+                Box::new(numbers.map(|number| Ok(row(Text::from(number.to_string())))))
+            };
+            Ok(Opened {
+                fields: Fields::Item,
+                total: Some(range.len()),
+                rows: rows(),
+                again: Some(Box::new(move || Some(rows()))),
+            })
         }
-        Origin::Lines(path) => lines::open(&dir.join(path), path),
+        Origin::Lines(path) => twice(lines::open, dir, path),
         Origin::Stdin => Ok(Opened {
             fields: Fields::Item,
             total: None,
             rows: Box::new(Lines::new(io::stdin(), "standard input".to_owned())),
+            again: None,
         }),
-        Origin::Csv(path) => rows::open(&dir.join(path), path),
-        Origin::Jsonl(path) => objects::open(&dir.join(path), path),
+        Origin::Csv(path) => twice(rows::open, dir, path),
+        Origin::Jsonl(path) => twice(objects::open, dir, path),
         Origin::Command(argv) if runs => listing::open(argv, dir),
         Origin::Command(_) => Ok(Opened {
             fields: Fields::Item,
             total: None,
             rows: Box::new(std::iter::empty()),
+            again: None,
         }),
-        Origin::Broken => Ok(items(0, Box::new(std::iter::empty()))),
+        Origin::Broken => Ok(held(Arc::from([]))),
     }
 }
 
@@ -115,6 +116,35 @@ pub(crate) fn open(origin: &Origin, dir: &Path, runs: bool) -> Result<Opened, Tr
 pub(crate) fn matches(pattern: &Text, dir: &Path) -> Result<Vec<Text>, String> {
     let text = std::str::from_utf8(pattern.as_bytes()).map_err(|_| "the pattern is not UTF-8".to_owned())?;
     glob::expand(text, dir).map_err(|trouble| trouble.what)
+}
+
+/// A source whose items are in memory.
+fn held(items: Arc<[Text]>) -> Opened {
+    let total = items.len() as u64;
+    let rows = move || -> Rows {
+        let items = Arc::clone(&items);
+        Box::new((0..items.len()).map(move |at| Ok(row(items[at].clone()))))
+    };
+    Opened {
+        fields: Fields::Item,
+        total: Some(total),
+        rows: rows(),
+        again: Some(Box::new(move || Some(rows()))),
+    }
+}
+
+/// A file; one whose rows could be counted can be read once more.
+fn twice(
+    open: fn(&Path, &str) -> Result<Opened, Trouble>,
+    dir: &Path,
+    name: &str,
+) -> Result<Opened, Trouble> {
+    let (path, name) = (dir.join(name), name.to_owned());
+    let mut opened = open(&path, &name)?;
+    if opened.total.is_some() {
+        opened.again = Some(Box::new(move || Some(open(&path, &name).ok()?.rows)));
+    }
+    Ok(opened)
 }
 
 /// The row of a single item.

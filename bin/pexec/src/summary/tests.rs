@@ -85,7 +85,7 @@ fn run(total: u64, ends: impl IntoIterator<Item = (u64, Box<Ended>)>) -> Vec<Kin
 fn a_good_run_is_one_line() {
     let state = fold(run(2, (0..2).map(|i| (i, ended(Outcome::Success, "", "")))));
     assert_eq!(
-        render(&state, true, false),
+        render(&state, true, false, false),
         "pexec: 2 of 2 succeeded in 5.00s (commands used 3.00s of CPU)\n"
     );
 }
@@ -113,7 +113,7 @@ fn failures_are_named_explained_and_quoted_and_the_counts_add_up() {
         again: false,
     });
     assert_eq!(
-        render(&fold(kinds), true, false),
+        render(&fold(kinds), true, false, false),
         "pexec: failed t(1): exit 3\n    two\n    three\n    \\u{1b}[2Jfour\n\
          pexec: failed t(2): timed out after 30s\n\
          pexec: 1 was blocked by t(1)\n\
@@ -128,20 +128,26 @@ fn more_failures_than_anybody_reads_are_counted() {
         100,
         (0..100).map(|i| (i, ended(Outcome::Failed, "exit 1", ""))),
     ));
-    let text = render(&state, true, false);
+    let text = render(&state, true, false, false);
     assert_eq!(text.lines().count(), 22, "{text}");
     assert!(text.contains("pexec: and 80 more failures\n"), "{text}");
 }
 
 #[test]
 fn an_empty_run_says_so() {
-    assert_eq!(render(&fold(run(0, [])), true, false), "pexec: nothing to run\n");
+    assert_eq!(
+        render(&fold(run(0, [])), true, false, false),
+        "pexec: nothing to run\n"
+    );
 }
 
 #[test]
 fn colours_change_nothing_but_colours() {
     let state = fold(run(2, [(0, ended(Outcome::Failed, "exit 1", ""))]));
-    let (plain, coloured) = (render(&state, true, false), render(&state, true, true));
+    let (plain, coloured) = (
+        render(&state, true, false, false),
+        render(&state, true, false, true),
+    );
     assert!(coloured.contains("\x1b[1;31mfailed\x1b[0m"), "{coloured:?}");
     let mut stripped = coloured;
     for code in ["\x1b[1;31m", "\x1b[32m", "\x1b[33m", "\x1b[0m"] {

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use pexec_job::expect::NoHistory;
+use pexec_job::history::{self, Forecast};
 use pexec_job::plan::{Output, Plan};
 use pexec_job::planner::Overrides;
 use pexec_job::record::{Recorder, Store};
@@ -40,7 +40,7 @@ pub(super) fn overrides(flags: &RunFlags) -> Overrides {
 
 /// Runs a plan and tells of it.
 pub(super) fn execute(
-    plan: Plan,
+    mut plan: Plan,
     flags: RunFlags,
     place: Place,
     job: &[u8],
@@ -86,6 +86,8 @@ pub(super) fn execute(
     let shelter = (!reports.is_empty()).then(|| Store::at(spill.path().join("record")));
     let run_id = place.id.clone();
     let successes = place.successes(&plan);
+    let history = place.history(&plan);
+    let first = history.is_empty() && place.is_new();
     let Opened { recorder, past } = match place.open(job, shelter) {
         Ok(opened) => opened,
         Err(exit) => return exit,
@@ -100,6 +102,12 @@ pub(super) fn execute(
         .or(plan.output)
         .unwrap_or(Output::Grouped);
     let jobs = pool::jobs(&plan);
+    // Who wants the output in order would wait for the first instance's behind all that were started before it.
+    let outlook = match history.is_empty() {
+        true => history::Outlook::default(),
+        false => history::arrange(&mut plan, &history, mode != Output::Ordered),
+    };
+    let forecast = Forecast::new(Arc::new(history), outlook, jobs);
     let progress = Progress::new(flags.progress, terminal, logging, clock.now());
     let started = Watch::start(interrupt.clone(), pause.clone(), glance.clone()).and_then(|watch| {
         Ok((
@@ -124,14 +132,7 @@ pub(super) fn execute(
         None
     };
     let outputs = Outputs::new(mode, writer, spill.path(), terminal);
-    let mut console = Console::new(
-        recorder,
-        events,
-        outputs,
-        progress,
-        clock.clone(),
-        Box::new(NoHistory),
-    );
+    let mut console = Console::new(recorder, events, outputs, progress, clock.clone(), forecast);
     let pool = match pool::build(&plan, jobs) {
         Ok(pool) => Arc::new(pool),
         Err(error) => {
@@ -156,11 +157,14 @@ pub(super) fn execute(
     pool.shutdown();
     pause.let_go();
     drop(keys);
-    let (state, fault) = console.finish();
+    let (state, forecast, fault) = console.finish();
     let exit = judge(&result, &state, &fault, &interrupt);
     if exit != Exit::Signal(SIGPIPE) {
         let _ = std::io::stderr()
-            .write_all(summary::render(&state, mode != Output::None, terminal.colour).as_bytes());
+            .write_all(summary::render(&state, mode != Output::None, first, terminal.colour).as_bytes());
+        for remark in summary::compared(&forecast) {
+            complain(&remark);
+        }
     }
     match (&fault, &result) {
         (Some(Fault::Record(error)), _) => {

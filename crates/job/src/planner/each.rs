@@ -79,7 +79,7 @@ pub(super) fn plan(
         rows(items),
         Product::none(),
         Arc::new(form),
-        label,
+        Arc::new(label),
         None,
         0,
     ));

@@ -130,8 +130,8 @@ pub(super) fn instances(
     rows: Rows,
     product: Product,
     form: Arc<Form>,
-    label: Label,
-    files: Option<FilesRecipe>,
+    label: Arc<Label>,
+    files: Option<Arc<FilesRecipe>>,
     first: u64,
 ) -> impl Iterator<Item = Result<Instance, SourceError>> + Send {
     let mut rows = rows;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::Overrides;
 use super::call;
-use super::files::{self, FilesRecipe};
+use super::files;
 use super::instances::{Feed, Form, Label, Recipe, instances};
 use super::product::Product;
 use crate::command::default_kill;
-use crate::plan::{Group, Retry, Start, TaskPlan};
+use crate::plan::{Group, Instances, Preview, Retry, Start, TaskPlan};
 use crate::problem::nearest::advice;
 use crate::problem::{Findings, Problem, quoted};
 use crate::source::{self, Opened, Rows};
@@ -75,6 +75,7 @@ pub(super) fn plan(
             fields: Fields::None,
             total: Some(1),
             rows: once(),
+            again: None,
         }),
         (Some(foreach), true) => match source::open(&foreach.origin, context.dir, !context.overrides.dry) {
             Ok(opened) => Some(opened),
@@ -122,7 +123,7 @@ pub(super) fn plan(
         },
     };
     let form = binding.form(context, findings);
-    let files = files::recipe(task, &binding.scope, context.dir, findings);
+    let files = files::recipe(task, &binding.scope, context.dir, findings).map(Arc::new);
     let product = match &draft.matrix {
         None => Product::none(),
         Some(matrix) => match Product::new(matrix) {
@@ -133,7 +134,7 @@ pub(super) fn plan(
             }
         },
     };
-    let (form, opened) = (form?, opened?);
+    let (form, opened, label) = (Arc::new(form?), opened?, Arc::new(label));
     let total = match opened.total.map(|total| total.checked_mul(product.len())) {
         None => None,
         Some(Some(total)) => Some(total),
@@ -155,19 +156,25 @@ pub(super) fn plan(
             backoff: draft.backoff,
             on: draft.retry_on.clone().unwrap_or(Retry::default().on),
         },
-        calls: matches!(form, Form::Call(_)),
-        makes: files.as_ref().is_some_and(FilesRecipe::makes),
+        calls: matches!(*form, Form::Call(_)),
+        makes: files.as_ref().is_some_and(|files| files.makes()),
         total,
+        preview: opened.again.map(|again| {
+            let parts = (
+                product.clone(),
+                Arc::clone(&form),
+                Arc::clone(&label),
+                files.clone(),
+            );
+            let preview = move || -> Option<Instances> {
+                let (product, form, label, files) = parts.clone();
+                Some(Box::new(instances(again()?, product, form, label, files, 0)))
+            };
+            Box::new(preview) as Preview
+        }),
         instances: {
             let first = one.map_or(0, |one| product.first_of_row(one.index));
-            Box::new(instances(
-                opened.rows,
-                product,
-                Arc::new(form),
-                label,
-                files,
-                first,
-            ))
+            Box::new(instances(opened.rows, product, form, label, files, first))
         },
     })
 }
@@ -183,6 +190,7 @@ fn recalled(origin: &Origin, overrides: &Overrides) -> Option<Opened> {
         fields: Fields::Item,
         total: Some(1),
         rows: Box::new(std::iter::once(Ok(row))),
+        again: None,
     })
 }
 

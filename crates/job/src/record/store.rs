@@ -104,14 +104,22 @@ impl Store {
     ///
     /// When there is none, or the directory cannot be read.
     pub fn last_of(&self, job: &str, dir: &Path) -> Result<Record, Error> {
+        self.of_job(job, dir)?.next().ok_or_else(|| self.missing("last"))
+    }
+
+    /// All of its records, the latest first.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be read.
+    pub fn of_job(&self, job: &str, dir: &Path) -> Result<impl Iterator<Item = Record>, Error> {
         use std::os::unix::ffi::OsStrExt;
-        let same = |record: &Record| {
+        let same = move |record: &Record| {
             record.began().is_some_and(|began| {
                 began.job == job && (self.beside || began.dir.as_bytes() == dir.as_os_str().as_bytes())
             })
         };
-        let found = self.list()?.into_iter().rev().find(same);
-        found.ok_or_else(|| self.missing("last"))
+        Ok(self.list()?.into_iter().rev().filter(same))
     }
 
     /// Makes the directory, as far as it is missing, and opens it.

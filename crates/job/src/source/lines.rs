@@ -80,6 +80,7 @@ pub(super) fn open(path: &Path, name: &str) -> Result<Opened, Trouble> {
             fields,
             total: None,
             rows: Box::new(Lines::new(file, name.to_owned())),
+            again: None,
         });
     }
     let mut total = 0;
@@ -93,5 +94,6 @@ pub(super) fn open(path: &Path, name: &str) -> Result<Opened, Trouble> {
         fields,
         total: Some(total),
         rows: Box::new(Again::new(Box::new(lines), total, path)),
+        again: None,
     })
 }

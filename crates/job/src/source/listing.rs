@@ -57,6 +57,7 @@ pub(super) fn open(argv: &[Text], dir: &Path) -> Result<Opened, Trouble> {
         fields: Fields::Item,
         total: Some(total),
         rows: Box::new(rows),
+        again: None,
     })
 }
 

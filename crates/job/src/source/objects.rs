@@ -28,6 +28,7 @@ pub(super) fn open(path: &Path, name: &str) -> Result<Opened, Trouble> {
             fields,
             total: None,
             rows: Box::new(rows),
+            again: None,
         });
     }
     let mut total = 0;
@@ -41,6 +42,7 @@ pub(super) fn open(path: &Path, name: &str) -> Result<Opened, Trouble> {
         fields,
         total: Some(total),
         rows: Box::new(Again::new(Box::new(rows), total, path)),
+        again: None,
     })
 }
 

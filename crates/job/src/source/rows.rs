@@ -23,6 +23,7 @@ pub(super) fn open(path: &Path, name: &str) -> Result<Opened, Trouble> {
             fields: Fields::Columns(columns),
             total: None,
             rows: Box::new(rows),
+            again: None,
         });
     }
     // First, as such a field makes rows ragged that are not to blame.
@@ -39,6 +40,7 @@ pub(super) fn open(path: &Path, name: &str) -> Result<Opened, Trouble> {
         fields: Fields::Columns(columns),
         total: Some(total),
         rows: Box::new(Again::new(Box::new(rows), total, path)),
+        again: None,
     })
 }
 
