@@ -136,9 +136,6 @@ fn totals(state: &RunState, paint: Paint) -> String {
         wording::count(planned)
     );
     let mut text = if all { paint.green(&done) } else { done };
-    if counts.up_to_date > 0 {
-        text += &format!(" ({} up to date)", wording::count(counts.up_to_date));
-    }
     for (n, what) in [
         (counts.kept, "kept from before"),
         (counts.up_to_date, "up to date"),

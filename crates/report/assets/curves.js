@@ -1,8 +1,8 @@
 // Curves over the same time as the lanes: how much ran, computed and was held at once. Each is the slope of a sum that
 // grows while attempts run, so any part of the run can be averaged with two look-ups.
 const RULED = [
-  { id: "curve-running", name: "running", weight: () => 1, show: (n) => n.toFixed(n < 10 ? 1 : 0) },
-  { id: "curve-cpu", name: "CPUs", weight: (at) => attempts.wall[at] ? Math.min(1e4, attempts.cpu[at] / attempts.wall[at]) : 0, show: (n) => n.toFixed(n < 10 ? 1 : 0) },
+  { id: "curve-running", name: "running", weight: () => 1, show: (n) => n.toFixed(n < 1 ? 2 : n < 10 ? 1 : 0) },
+  { id: "curve-cpu", name: "CPUs", weight: (at) => attempts.wall[at] ? Math.min(1e4, attempts.cpu[at] / attempts.wall[at]) : 0, show: (n) => n.toFixed(n < 1 ? 2 : n < 10 ? 1 : 0) },
   { id: "curve-memory", name: "memory", weight: (at) => attempts.rss[at] / 1048576, show: (n) => bytes(n * 1048576) },
 ];
 

@@ -18,7 +18,8 @@ function showLists() {
   }
   for (let at = 0; at < attemptCount; at++) {
     const task = byTask[instances.task[attempts.instance[at]]];
-    task.walls.push(attempts.wall[at]);
+    // What was up to date took no time, and says nothing about how long others take.
+    if (attempts.lane[at]) task.walls.push(attempts.wall[at]);
     task.sum += attempts.wall[at];
     task.cpu += attempts.cpu[at];
     task.rss = Math.max(task.rss, attempts.rss[at]);
@@ -33,7 +34,7 @@ function showLists() {
         duration(task.sum), duration(task.cpu), bytes(task.rss)];
     }), true);
 
-  const order = topOf(10, (i) => lastOf(i) < 0 ? -1 : attempts.wall[lastOf(i)]);
+  const order = topOf(10, (i) => lastOf(i) < 0 || !attempts.lane[lastOf(i)] ? -1 : attempts.wall[lastOf(i)]);
   listTable("Slowest", ["Instance", "Took", "CPU", "Memory"], order.map((i) => {
     const at = lastOf(i);
     return [linkTo(i), duration(attempts.wall[at]), duration(attempts.cpu[at]), bytes(attempts.rss[at])];

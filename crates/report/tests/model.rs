@@ -274,6 +274,31 @@ fn a_blocked_instance_names_its_culprit_and_an_up_to_date_one_has_no_lane() {
 }
 
 #[test]
+fn what_never_reached_a_worker_has_no_lane() {
+    let mut made = Made::begun(&[("a", 2)]);
+    let who = Made::who("a", 0, "a(0)");
+    made.tell(Kind::Started {
+        who: who.clone(),
+        attempt: 1,
+        pid: None,
+        worker: None,
+    });
+    made.end(
+        &who,
+        1,
+        How {
+            outcome: Outcome::Timeout,
+            wall: 0,
+            ..failure()
+        },
+    );
+    made.ran(&Made::who("a", 1, "a(1)"), 1, success());
+    let report = made.report();
+    let lanes: Vec<_> = report.attempts.iter().map(|attempt| attempt.lane).collect();
+    assert_eq!((lanes, report.lanes), (vec![None, Some(0)], 1));
+}
+
+#[test]
 fn a_million_instances_are_a_few_hundred_bytes_each() {
     // The fixed parts; texts come on top, once each.
     let each = size_of::<pexec_report::model::Instance>() + size_of::<pexec_report::model::Attempt>();

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::LAST;
+
 /// Files that are written when the run is over.
 #[derive(Debug, Default, Args)]
 pub(crate) struct ReportFlags {
@@ -31,8 +33,8 @@ pub(crate) struct Exports {
 /// `pexec report`.
 #[derive(Debug, Args)]
 pub(crate) struct Report {
-    /// Which run: its id, a beginning of it that no other has, or `last`
-    #[arg(value_name = "RUN", default_value = "last")]
+    /// The run: its id, the beginning of it, or `last`
+    #[arg(value_name = "RUN", default_value = LAST)]
     pub(crate) run: String,
     /// Write a report to look at in a browser; `-` is standard output
     #[arg(
@@ -44,7 +46,7 @@ pub(crate) struct Report {
     pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) exports: Exports,
-    /// Where the runs are recorded [default: .pexec/runs here]
+    /// Where runs are recorded [default: .pexec/runs]
     #[arg(long, value_name = "DIR")]
     pub(crate) run_dir: Option<PathBuf>,
 }

@@ -1,10 +1,8 @@
 //! `pexec report [RUN] -o FILE.html`: tells of a past run, or of one that still lasts.
 
-use pexec_job::record::Store;
-
 use crate::cli::{Exports, Report};
 use crate::exit::Exit;
-use crate::records::unusable;
+use crate::past;
 use crate::reports::{Of, Reports};
 use crate::speech::{complain, refuse};
 
@@ -17,13 +15,10 @@ pub(crate) fn report(args: &Report) -> Exit {
     {
         return refuse("say what to write: -o FILE.html, --junit FILE, --trace FILE or --joblog FILE");
     }
-    let store = match &args.run_dir {
-        Some(dir) => Store::at(dir),
-        None => Store::beside("."),
-    };
-    let record = match store.find(&args.run) {
+    let store = past::store(args.run_dir.as_deref());
+    let record = match past::find(&store, &args.run) {
         Ok(record) => record,
-        Err(error) => return unusable(&error),
+        Err(exit) => return exit,
     };
     if let Ok(Some(_)) = record.holder() {
         complain(&format!(

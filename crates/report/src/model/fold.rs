@@ -62,10 +62,20 @@ impl Fold {
                 }
             }
             Kind::Started {
-                who, attempt, worker, ..
+                who,
+                attempt,
+                pid,
+                worker,
             } => {
-                let (lane, start) = self.lanes.take(*worker, now);
-                self.start(who, *attempt, Some(lane), start);
+                // One that waited too long, say, was never at a worker.
+                let (lane, start) = match (worker, pid) {
+                    (None, None) => (None, now),
+                    _ => {
+                        let (lane, start) = self.lanes.take(*worker, now);
+                        (Some(lane), start)
+                    }
+                };
+                self.start(who, *attempt, lane, start);
             }
             Kind::Finished { who, attempt, end } => self.end(who, *attempt, end, now),
             Kind::Retried { .. } => {}
