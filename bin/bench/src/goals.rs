@@ -253,6 +253,16 @@ fn start_and_memory(m: &Medians<'_>, goals: &mut Vec<Goal>) {
             m.of("startup", "pexec", "worker_pss_mib"),
             Aim::AtMost(1.0),
         ),
+        Goal::plain(
+            "one more worker, forked, ms",
+            m.of("startup", "pexec zygote", "one_more_worker_ms"),
+            Aim::AtMost(1.0),
+        ),
+        Goal::plain(
+            "one more worker that has 1 GiB, ms",
+            m.of("startup", "pexec zygote 1GiB", "one_more_worker_ms"),
+            Aim::AtMost(1.0),
+        ),
     ]);
 }
 

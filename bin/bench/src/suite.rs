@@ -40,7 +40,7 @@ pub(crate) const ALL: &[Test] = &[
     ),
     test(
         "startup",
-        "from nothing to the first result and to both workers; memory",
+        "from nothing to the first result and to both workers; one more worker, started and forked; memory",
         startup::run,
     ),
     test(

@@ -40,11 +40,13 @@ pub(crate) fn pool(workers: usize) -> ProcessPool {
     pool
 }
 
+/// How many workers are ready and have nothing to do.
+pub(crate) fn idle(pool: &ProcessPool) -> usize {
+    let all = pool.workers();
+    all.iter().filter(|w| w.state == WorkerState::Idle).count()
+}
+
 pub(crate) fn wait_for_all(pool: &ProcessPool, workers: usize) {
-    let idle = |pool: &ProcessPool| {
-        let all = pool.workers();
-        all.iter().filter(|w| w.state == WorkerState::Idle).count()
-    };
     while idle(pool) < workers {
         std::thread::sleep(Duration::from_micros(50));
     }

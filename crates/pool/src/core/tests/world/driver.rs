@@ -157,6 +157,10 @@ impl World {
                     self.core
                         .start_refused(self.now, worker, "not now", &mut self.machine);
                     self.after();
+                } else if self.replaces && self.chance.one_in(self.machine.weather.refused_spawn) {
+                    // It would have been forked together with one whose start has failed.
+                    self.core.postpone(self.now, worker);
+                    self.after();
                 } else {
                     if !self.replaces {
                         let before = std::mem::replace(&mut self.started[worker], true);
