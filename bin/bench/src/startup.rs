@@ -72,8 +72,12 @@ fn one_more(records: &mut Records, peer: &str, method: StartMethod, model: usize
         .collect();
     took.sort_by(f64::total_cmp);
     records.put(peer, "one_more_worker_ms", took[took.len() / 2]);
-    pool.map(read, 0..4 * MOST as u64).for_each(|r| assert!(r.is_ok()));
+    pool.map(read, 0..4 * MOST as u64)
+        .for_each(|r| assert!(r.is_ok()));
     let workers: Vec<String> = pool.workers().iter().map(|w| w.pid.to_string()).collect();
-    let sum: f64 = workers.iter().map(|pid| bytes(pid, "smaps_rollup", "Pss:") / MIB).sum();
+    let sum: f64 = workers
+        .iter()
+        .map(|pid| bytes(pid, "smaps_rollup", "Pss:") / MIB)
+        .sum();
     records.put(peer, "sixteen_workers_pss_mib", sum);
 }

@@ -5,9 +5,9 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use pexec::{Executor, TaskErrorKind};
+use pexec::{Executor, Retry, TaskErrorKind, WorkerState};
 use pexec_tests::gate::{arrive, pass};
-use pexec_tests::tasks::{add, die_by, pid};
+use pexec_tests::tasks::{add, die_by, nap_then, pid};
 use pexec_tests::{Gate, LeakSweep, processes, wait_until};
 
 use crate::zygote::{templates, zygote};
@@ -236,6 +236,41 @@ fn an_initializer_cannot_build_a_pool_in_a_template() {
         .expect("a pool");
     let error = pool.submit(add, (1, 2)).result().expect_err("refused");
     assert_eq!(error.kind(), TaskErrorKind::PoolBroken);
+}
+
+#[test]
+fn every_task_has_its_result_while_templates_and_forks_are_killed() {
+    const TASKS: u64 = 1500;
+    let _sweep = LeakSweep::new();
+    let pool = zygote()
+        .workers(3)
+        .retry(Retry::times(1000).crash_limit(1000))
+        .build()
+        .expect("a pool");
+    let futures: Vec<_> = (0..TASKS).map(|n| pool.submit(nap_then, (1, n))).collect();
+    for round in 0..40 {
+        let mut victims = Vec::new();
+        wait_until("all are there and ready", || {
+            let workers = pool.workers();
+            victims = workers.iter().map(|w| w.pid as i32).collect();
+            workers.len() == 3 && workers.iter().all(|w| w.state != WorkerState::Starting)
+        });
+        victims.truncate(round % 4);
+        // The template before those that it is to replace, behind them, or not at all.
+        match round % 3 {
+            0 => victims.extend(templates().first().map(|t| t.pid)),
+            1 => victims
+                .splice(0..0, templates().first().map(|t| t.pid))
+                .for_each(drop),
+            _ => {}
+        }
+        for victim in victims {
+            processes::send(victim, Signal::SIGKILL);
+        }
+    }
+    for (n, future) in (0..).zip(futures) {
+        assert_eq!(future.result().expect("it is tried again"), n);
+    }
 }
 
 /// It takes the five seconds that a handshake may take.

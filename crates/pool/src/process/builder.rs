@@ -250,7 +250,11 @@ impl ProcessPoolBuilder {
     ///   hash alike, too), a process id that was looked up is the template's;
     /// - count on handlers of `pthread_atfork`: they do not run.
     ///
-    /// The environment and the working directory are those of the template's start. [`limits`](Self::limits) and
+    /// A fork copies the tables of the memory. So that these are short, the template moves what fills its large mappings into
+    /// huge pages, once, after the initializer (from Linux 6.1 on).
+    ///
+    /// The environment and the working directory are those of the template's start. What the initializer tells `tracing` is
+    /// not forwarded. [`limits`](Self::limits) and
     /// [`nice`](Self::nice) hold in the template as well. Resident memory, and so
     /// [`max_worker_memory`](Self::max_worker_memory), counts shared pages for each worker. Needs Linux's `clone` as glibc
     /// uses it; elsewhere (musl) the pool breaks with a text that says so. Actors and [`spawn`](crate::spawn()) have no

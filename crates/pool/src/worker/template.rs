@@ -12,7 +12,7 @@ use std::sync::Arc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pexec_ipc::cells::Cells;
 use pexec_ipc::fork::{Forker, Side, Threads};
-use pexec_ipc::{process, socket, stdio};
+use pexec_ipc::{memory, process, socket, stdio};
 use pexec_proto::codec;
 use pexec_proto::{Forked, Kind, Setup};
 
@@ -82,7 +82,9 @@ fn prepare(setup: &Setup, descriptors: &mut Descriptors) -> Result<(), String> {
     if setup.capture.is_some() {
         stdio::unbuffer_c_stdout();
     }
-    initialize(setup, descriptors)
+    initialize(setup, descriptors)?;
+    memory::gather_into_huge_pages();
+    Ok(())
 }
 
 struct Template {
