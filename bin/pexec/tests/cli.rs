@@ -32,6 +32,8 @@ mod making;
 mod man;
 #[path = "cli/output.rs"]
 mod output;
+#[path = "cli/pairs.rs"]
+mod pairs;
 #[path = "cli/past.rs"]
 mod past;
 #[path = "cli/pausing.rs"]

@@ -4,6 +4,7 @@
 //! streamed source (`lines = "-"`) can still fail, while it is read.
 
 mod halt;
+mod pairs;
 mod retry;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use crate::text::Text;
 use crate::work::Work;
 
 pub use halt::{Enough, Halt, What, When};
+pub use pairs::{NeedEach, Pair};
 pub use retry::{Backoff, Cause, Retry};
 
 /// A checked job.
@@ -87,6 +89,8 @@ pub struct TaskPlan {
     pub name: String,
     /// Positions in [`Plan::tasks`] of the tasks that must have succeeded; all smaller than its own.
     pub needs: Vec<usize>,
+    /// Tasks of which each instance waits only for the one about the same item.
+    pub needs_each: Vec<NeedEach>,
     /// When its instances start, beside what they need.
     pub start: Start,
     /// How failures get another chance.
@@ -134,6 +138,7 @@ impl TaskPlan {
         TaskPlan {
             name: name.into(),
             needs: Vec::new(),
+            needs_each: Vec::new(),
             start: Start::default(),
             retry: Retry::default(),
             calls: false,
@@ -166,6 +171,8 @@ pub struct Instance {
     pub index: u64,
     /// The item, where the task has a source.
     pub item: Option<Text>,
+    /// The values of the matrix, in the order of its keys.
+    pub keys: Vec<Text>,
     /// What people call it: `task(item)`.
     pub label: Text,
     /// What an attempt (from 1) does, everything substituted.

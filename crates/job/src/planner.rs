@@ -7,6 +7,7 @@ mod file;
 mod files;
 mod instances;
 mod order;
+mod pairs;
 mod product;
 mod recall;
 mod task;

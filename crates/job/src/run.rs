@@ -16,6 +16,7 @@ mod glance;
 mod inbox;
 mod judge;
 mod line;
+mod pairs;
 mod source;
 mod stop;
 mod tail;

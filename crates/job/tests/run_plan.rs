@@ -14,6 +14,8 @@ mod making;
 mod needs;
 #[path = "run_plan/output.rs"]
 mod output;
+#[path = "run_plan/pairs.rs"]
+mod pairs;
 #[path = "run_plan/refusals.rs"]
 mod refusals;
 #[path = "run_plan/retries.rs"]
@@ -81,6 +83,7 @@ fn instance(task: &str, index: u64, script: &str) -> Instance {
     Instance {
         index,
         item: Some(index.to_string().into()),
+        keys: Vec::new(),
         label: format!("{task}({index})").into(),
         work: Box::new(move |attempt| Work::Command(command(&script, attempt))),
         files: None,

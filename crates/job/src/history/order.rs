@@ -136,6 +136,7 @@ mod tests {
                 index,
                 label: item.clone(),
                 item: Some(item),
+                keys: Vec::new(),
                 files: None,
                 work: Box::new(|_| panic!("not asked for")),
             })

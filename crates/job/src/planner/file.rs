@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::{Overrides, SecretsFrom, order, task};
+use super::{Overrides, SecretsFrom, order, pairs, task};
 use crate::plan::{Halt, Plan};
 use crate::problem::nearest::advice;
 use crate::problem::{Findings, Problem, Problems, quoted};
@@ -125,7 +125,9 @@ fn plan(
     }
     let is_wanted = |name: &str| overrides.only.is_empty() || overrides.only.iter().any(|only| only == name);
     let needs = order::needs(&spec.tasks, findings);
-    let sequence = order::sequence(&spec.tasks, &needs, findings);
+    let each = order::needs_each(&spec.tasks, findings);
+    let sequence = order::sequence(&spec.tasks, &order::all(&needs, &each), findings);
+    pairs::check(&spec.tasks, &each, findings);
     task::one_reader(&spec.tasks, is_wanted, findings);
     let context = task::Context {
         vars: &spec.vars,
@@ -134,6 +136,8 @@ fn plan(
         groups: &spec.groups,
         memory: spec.memory,
     };
+    let mut known = pairs::Known::new(&spec.tasks, &dir);
+    let is_paired = |at: usize| !each[at].is_empty() || each.iter().flatten().any(|(need, _)| *need == at);
     let mut positions = vec![None; spec.tasks.len()];
     let mut tasks = Vec::new();
     // What is not wanted is checked all the same, but its sources are left alone.
@@ -143,6 +147,14 @@ fn plan(
             continue;
         };
         if wanted {
+            if is_paired(at) {
+                known.note(at, &mut planned);
+            }
+            let pairs = each[at].iter().filter_map(|(need, span)| {
+                let position = positions[*need]?;
+                Some(known.need(at, (*need, span), position, findings))
+            });
+            planned.needs_each = pairs.collect();
             planned.needs = needs[at].iter().filter_map(|need| positions[*need]).collect();
             positions[at] = Some(tasks.len());
             tasks.push(planned);

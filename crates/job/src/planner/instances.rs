@@ -160,6 +160,7 @@ pub(super) fn instances(
         Some(Ok(Instance {
             index: this.index,
             item: this.item.clone(),
+            keys: this.keys.clone(),
             label: label.render(&this),
             files: files.as_ref().map(|files| Box::new(files.files(&this))),
             work: Box::new(move |attempt| form.work(&this, attempt)),

@@ -3,12 +3,53 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
+use super::pairs::Edges;
 use crate::problem::nearest::advice;
-use crate::problem::{Findings, Problem, quoted};
+use crate::problem::{Findings, Problem, Span, quoted};
 use crate::spec::Task;
 
 /// For each task the positions of those that it needs, each once.
 pub(super) fn needs(tasks: &[Task], findings: &mut Findings) -> Vec<Vec<usize>> {
+    let found = find(tasks, |task| &task.draft.needs, findings);
+    let positions = |needs: Vec<(usize, Span)>| {
+        let mut needs: Vec<usize> = needs.into_iter().map(|(at, _)| at).collect();
+        needs.sort_unstable();
+        needs.dedup();
+        needs
+    };
+    found.into_iter().map(positions).collect()
+}
+
+/// The same for those that it needs instance by instance, with the places where they are named.
+pub(super) fn needs_each(tasks: &[Task], findings: &mut Findings) -> Edges {
+    let mut found = find(tasks, |task| &task.draft.needs_each, findings);
+    for needs in &mut found {
+        needs.sort_by_key(|(at, span)| (*at, span.start));
+        needs.dedup_by_key(|(at, _)| *at);
+    }
+    found
+}
+
+/// What each task waits for, one way or the other.
+pub(super) fn all(needs: &[Vec<usize>], each: &Edges) -> Vec<Vec<usize>> {
+    let both = needs.iter().zip(each).map(|(needs, each)| {
+        let mut all: Vec<usize> = needs
+            .iter()
+            .copied()
+            .chain(each.iter().map(|(at, _)| *at))
+            .collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    });
+    both.collect()
+}
+
+fn find<'t>(
+    tasks: &'t [Task],
+    of: impl Fn(&'t Task) -> &'t Option<Vec<(String, Span)>>,
+    findings: &mut Findings,
+) -> Edges {
     let positions: HashMap<&str, usize> = tasks
         .iter()
         .enumerate()
@@ -17,9 +58,9 @@ pub(super) fn needs(tasks: &[Task], findings: &mut Findings) -> Vec<Vec<usize>> 
     let mut all = Vec::with_capacity(tasks.len());
     for task in tasks {
         let mut needs = Vec::new();
-        for (name, span) in task.draft.needs.iter().flatten() {
+        for (name, span) in of(task).iter().flatten() {
             match positions.get(name.as_str()) {
-                Some(at) => needs.push(*at),
+                Some(at) => needs.push((*at, span.clone())),
                 None => {
                     let help = match findings.is_full() {
                         true => String::new(),
@@ -35,8 +76,6 @@ pub(super) fn needs(tasks: &[Task], findings: &mut Findings) -> Vec<Vec<usize>> 
                 }
             }
         }
-        needs.sort_unstable();
-        needs.dedup();
         all.push(needs);
     }
     all
@@ -111,6 +150,7 @@ fn circle(tasks: &[Task], members: &[usize]) -> Problem {
         .draft
         .needs
         .iter()
+        .chain(&first.draft.needs_each)
         .flatten()
         .find(|(name, _)| name == next)
         .map_or(first.span.clone(), |(_, span)| span.clone());

@@ -150,6 +150,7 @@ pub(super) fn plan(
     Some(TaskPlan {
         name: task.name.clone(),
         needs: Vec::new(),
+        needs_each: Vec::new(),
         start: start(task, context, findings),
         retry: Retry {
             times: context.overrides.retries.or(draft.retries).unwrap_or(0),

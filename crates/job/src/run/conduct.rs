@@ -3,6 +3,7 @@
 mod expire;
 mod hold;
 mod land;
+mod partners;
 mod past;
 mod start;
 mod stopping;
@@ -21,6 +22,7 @@ use super::feed::{Feed, Pulled};
 use super::flight::{Flight, Ready, who};
 use super::inbox::{Inbox, Message, Waker};
 use super::line::{Line, Takes};
+use super::pairs::{Lost, Pairs};
 use super::source::Source;
 use super::tasks::Tasks;
 use super::teller::Teller;
@@ -29,6 +31,7 @@ use crate::event::{Kind, Who};
 use crate::exec::Notes;
 use crate::exec::note::Note;
 use crate::plan::{Halt, Plan};
+use crate::record::Fate;
 use crate::secrets::Secrets;
 use crate::text::Text;
 
@@ -54,6 +57,9 @@ pub(super) struct Conductor<'a, E> {
     dry: Vec<usize>,
     /// Tasks with a limit for how long instances wait.
     timed: Vec<usize>,
+    /// Who waits for partners, and the tasks that do.
+    pairs: Pairs<Ready>,
+    paired: Vec<usize>,
     /// How many attempts are submitted at once.
     window: usize,
     /// Attempts that are to be made again later.
@@ -77,7 +83,7 @@ pub(super) struct Conductor<'a, E> {
 impl<'a, E: Executor> Conductor<'a, E> {
     pub(super) fn new(
         executor: &'a E,
-        plan: Plan,
+        mut plan: Plan,
         mut options: Options,
         sink: &'a mut dyn Sink,
     ) -> Conductor<'a, E> {
@@ -91,6 +97,15 @@ impl<'a, E: Executor> Conductor<'a, E> {
         let has_limit = |at: &usize| plan.tasks[*at].start.queue_timeout.is_some();
         let timed = (0..plan.tasks.len()).filter(has_limit).collect();
         let window = window(&plan, options.jobs);
+        let needs_each = plan
+            .tasks
+            .iter_mut()
+            .map(|task| std::mem::take(&mut task.needs_each));
+        let pairs = Pairs::new(needs_each);
+        let mut sources: Vec<Source> = plan.tasks.into_iter().map(Source::new).collect();
+        for (task, source) in sources.iter_mut().enumerate() {
+            source.depth = pairs.depth(task);
+        }
         let inbox = Arc::new(Inbox::new());
         options.stop.wakes(&inbox);
         options.glance.wakes(&inbox);
@@ -98,16 +113,18 @@ impl<'a, E: Executor> Conductor<'a, E> {
         Conductor {
             executor,
             teller: Teller::new(sink, options.first_seq, plan.secrets.clone()),
-            past: past::Kept::new(options.past.take(), plan.tasks.len()),
+            past: past::Kept::new(options.past.take(), sources.len()),
             options,
             secrets: plan.secrets,
             inbox,
             tasks,
-            sources: plan.tasks.into_iter().map(Source::new).collect(),
+            sources,
             job: (plan.name, Text::from(plan.dir.into_os_string().into_vec())),
             line,
             dry: Vec::new(),
             timed,
+            paired: pairs.waiting_tasks(),
+            pairs,
             window,
             delayed: Delayed::new(),
             held: VecDeque::new(),
@@ -200,7 +217,8 @@ impl<'a, E: Executor> Conductor<'a, E> {
             && (!self.line.is_empty()
                 || !self.delayed.is_empty()
                 || !self.dry.is_empty()
-                || self.tasks.has_opened())
+                || self.tasks.has_opened()
+                || self.awaits_partners())
     }
 
     /// How long there is nothing to do if nothing comes.
@@ -267,17 +285,24 @@ impl<'a, E: Executor> Conductor<'a, E> {
                     task: name,
                     total: Some(1),
                 });
-                self.teller.event(Kind::Blocked { who, by });
+                self.teller.event(Kind::Blocked { who, by: by.clone() });
                 self.tasks.exhaust(task);
+                self.heed_end_of(task, Some(&by));
                 continue;
             }
             match source.feed.pull(&self.inbox) {
                 Pulled::Instance(instance) => {
                     source.pulled += 1;
                     let who = who(&source.name, &instance, &self.secrets);
-                    if self.is_to_run(task, &who) {
-                        self.teller.event(Kind::Blocked { who, by });
-                    }
+                    let end = match self.fate(task, &who) {
+                        Fate::Run => {
+                            self.teller.event(Kind::Blocked { who, by: by.clone() });
+                            Err(Lost::Failed(by))
+                        }
+                        Fate::Kept => Ok(()),
+                        Fate::Left => Err(Lost::NotRun),
+                    };
+                    self.partner_ended(task, &instance, end);
                 }
                 // A source of known length never waits, and what it was to give does not matter any more.
                 Pulled::Wait | Pulled::End | Pulled::Failed(_) => self.end_source(task),

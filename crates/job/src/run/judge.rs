@@ -219,6 +219,12 @@ pub(super) fn waited(limit: Duration) -> Ended {
     never_began(Outcome::Timeout, format!("waited longer than {limit:?} to start"))
 }
 
+/// The end of an instance that waits for a partner in this task, and has none.
+pub(super) fn no_partner(task: &str) -> Ended {
+    let why = format!("`{task}` has no instance for the same item, so there is nothing to wait for");
+    never_began(Outcome::Failed, why)
+}
+
 fn never_began(outcome: Outcome, why: String) -> Ended {
     Ended {
         why: Some(why),

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::feed::Feed;
 use super::flight::Ready;
 use crate::plan::{Retry, Start, TaskPlan};
+use crate::text::Text;
 
 /// A task's instances.
 pub(super) struct Source {
@@ -18,8 +19,12 @@ pub(super) struct Source {
     pub(super) feed: Feed,
     /// Attempts that are to be made again, now.
     pub(super) again: VecDeque<Ready>,
-    /// Instances that came and wait for their turn; only where their waiting is limited.
+    /// Instances that came and wait for their turn; only where their waiting is limited, or they waited for partners.
     pub(super) queued: VecDeque<Ready>,
+    /// The label under which the source broke.
+    pub(super) broken: Option<Text>,
+    /// How many steps of an item come before this one.
+    pub(super) depth: u32,
     /// When its first instance could have started.
     pub(super) opened: Option<Instant>,
     /// Its stream had nothing when it was last asked.
@@ -37,6 +42,8 @@ impl Source {
             feed: Feed::new(task.instances, task.total.is_none()),
             again: VecDeque::new(),
             queued: VecDeque::new(),
+            broken: None,
+            depth: 0,
             opened: None,
             dry: false,
         }
@@ -46,7 +53,7 @@ impl Source {
     pub(super) fn has_begun(&self) -> Option<u32> {
         match (self.again.is_empty(), self.queued.is_empty()) {
             (false, _) => Some(u32::MAX),
-            (true, false) => Some(0),
+            (true, false) => Some(self.depth),
             (true, true) => None,
         }
     }

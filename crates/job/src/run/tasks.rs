@@ -131,7 +131,7 @@ impl Tasks {
     }
 
     /// Nothing of the task will start or end any more.
-    fn is_over(&self, task: usize) -> bool {
+    pub(super) fn is_over(&self, task: usize) -> bool {
         let task = &self.tasks[task];
         task.phase == Phase::Exhausted && task.live == 0
     }

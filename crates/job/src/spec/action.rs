@@ -80,7 +80,7 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &Table<'_, '_>, whose: &str) 
         .entries()
         .filter(|(key, ..)| !Keys::TASK.known.contains(key))
         .take(100)
-        .filter_map(|(key, ..)| nearest(key, Keys::TASK.known.iter().chain(Keys::TASK.later).copied()));
+        .filter_map(|(key, ..)| nearest(key, Keys::TASK.known.iter().copied()));
     let mut actions = meant.filter(|meant| ACTIONS.contains(meant));
     actions.next().map(|_| Action::Broken)
 }

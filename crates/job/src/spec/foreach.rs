@@ -51,7 +51,7 @@ pub(super) fn read(reader: &mut Reader<'_>, value: &Value<'_>) -> Foreach {
     let table = reader.known(table, &Keys::FOREACH, "`foreach`");
     let mut named = table
         .entries()
-        .filter(|(key, ..)| Keys::FOREACH.known.contains(key) || Keys::FOREACH.later.contains(key));
+        .filter(|(key, ..)| Keys::FOREACH.known.contains(key));
     let (kind, value) = match (named.next(), named.next()) {
         (Some((kind, _, value)), None) => (kind, value),
         (Some((first, ..)), Some((second, span, _))) => {

@@ -2,22 +2,17 @@
 
 /// The keys of one kind of table.
 pub(crate) struct Keys {
-    /// Understood.
     pub(crate) known: &'static [&'static str],
-    /// Promised, but not understood by this version: refused by name, never passed over.
-    pub(crate) later: &'static [&'static str],
 }
 
 impl Keys {
     /// The file itself.
     pub(crate) const TOP: Keys = Keys {
         known: &["name", "run", "vars", "defaults", "groups", "tasks"],
-        later: &[],
     };
     /// `[run]`.
     pub(crate) const RUN: Keys = Keys {
         known: &["workers", "halt", "output", "memory"],
-        later: &[],
     };
     /// A task, and `[defaults]`.
     pub(crate) const TASK: Keys = Keys {
@@ -29,6 +24,7 @@ impl Keys {
             "foreach",
             "matrix",
             "needs",
+            "needs_each",
             "label",
             "stdin",
             "stdout",
@@ -52,26 +48,19 @@ impl Keys {
             "group",
             "priority",
         ],
-        later: &["needs_each"],
     };
     /// `foreach`.
     pub(crate) const FOREACH: Keys = Keys {
         known: &["glob", "lines", "csv", "jsonl", "range", "values", "command"],
-        later: &[],
     };
     /// `[groups.NAME]`.
-    pub(crate) const GROUP: Keys = Keys {
-        known: &["limit"],
-        later: &[],
-    };
+    pub(crate) const GROUP: Keys = Keys { known: &["limit"] };
     /// `stdin`.
     pub(crate) const STDIN: Keys = Keys {
         known: &["file", "text"],
-        later: &[],
     };
     /// A variable in `env` that is written as a table.
     pub(crate) const ENV: Keys = Keys {
         known: &["value", "from_env", "secret"],
-        later: &[],
     };
 }

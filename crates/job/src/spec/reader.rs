@@ -84,14 +84,12 @@ impl<'a> Reader<'a> {
     ) -> Table<'t, 'i> {
         let table = Table::in_file_order(table);
         for (key, span, _) in table.entries() {
-            if keys.later.contains(&key) {
-                let title = format!("{} is not supported by this version of pexec", quoted(key));
-                self.findings.add(Problem::at(span.clone(), title));
-            } else if !keys.known.contains(&key) {
+            if !keys.known.contains(&key) {
                 let known = keys.known.iter().copied();
-                // A key that comes later may be what was meant, but it is not listed where nothing is near.
-                let all = known.clone().chain(keys.later.iter().copied());
-                let help = match (!self.findings.is_full()).then(|| nearest(key, all)).flatten() {
+                let help = match (!self.findings.is_full())
+                    .then(|| nearest(key, known.clone()))
+                    .flatten()
+                {
                     Some(near) => format!("did you mean {}?", quoted(near)),
                     None => one_of(known),
                 };

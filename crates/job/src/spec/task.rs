@@ -30,6 +30,8 @@ pub(crate) struct Draft {
     pub(crate) matrix: Option<Matrix>,
     /// Names of tasks, with their places.
     pub(crate) needs: Option<Vec<(String, Span)>>,
+    /// The same, of those that are waited for instance by instance.
+    pub(crate) needs_each: Option<Vec<(String, Span)>>,
     pub(crate) label: Option<Template>,
     pub(crate) stdin: Option<Input>,
     pub(crate) stdout: Option<Template>,
@@ -90,6 +92,9 @@ pub(super) fn read(reader: &mut Reader<'_>, table: &DeTable<'_>, whose: &str) ->
         foreach: table.get("foreach").map(|value| foreach::read(reader, value)),
         matrix: table.get("matrix").map(|value| matrix::read(reader, value)),
         needs: table.get("needs").and_then(|value| read_needs(reader, value)),
+        needs_each: table
+            .get("needs_each")
+            .and_then(|value| read_needs(reader, value)),
         label: table
             .get("label")
             .and_then(|value| reader.template(value, "a string")),
@@ -238,6 +243,9 @@ impl Draft {
             foreach: self.foreach.or_else(|| defaults.foreach.clone()),
             matrix: self.matrix.or_else(|| defaults.matrix.clone()),
             needs: self.needs.or_else(|| defaults.needs.as_ref().map(needs)),
+            needs_each: self
+                .needs_each
+                .or_else(|| defaults.needs_each.as_ref().map(needs)),
             label: self.label.or_else(|| defaults.label.clone()),
             stdin: self.stdin.or_else(|| defaults.stdin.clone()),
             stdout: self.stdout.or_else(|| defaults.stdout.clone()),

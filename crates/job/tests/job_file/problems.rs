@@ -95,22 +95,6 @@ fn every_mistake_of_syntax_is_listed_and_what_else_is_certain() {
 }
 
 #[test]
-fn later_keys_are_named_as_such_and_never_passed_over() {
-    for key in ["needs_each = []"] {
-        let name = key.split(' ').next().expect("a word");
-        let text = Job::new(format!("[tasks.a]\ncommand = ['x']\n{key}")).refused();
-        assert_says(
-            &text,
-            [
-                &format!("`{name}` is not supported by this version of pexec"),
-                "job.toml:3:1\n",
-            ],
-        );
-        assert_eq!(text.matches("error:").count(), 1, "{text}");
-    }
-}
-
-#[test]
 fn a_placeholder_is_underlined_wherever_it_stands() {
     for (toml, place) in [
         ("[tasks.a]\ncommand = [\"\\t{é}\"]", "job.toml:2:15"),

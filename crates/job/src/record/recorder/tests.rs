@@ -175,6 +175,7 @@ fn task(name: &str, needs: &[usize], count: u64, script: &str) -> TaskPlan {
         Ok(Instance {
             index,
             item: Some(index.to_string().into()),
+            keys: Vec::new(),
             label: format!("{of}({index})").into(),
             files: None,
             work: Box::new(move |attempt| Work::Command(command(&script, attempt))),

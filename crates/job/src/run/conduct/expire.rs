@@ -5,7 +5,7 @@ use std::time::Instant;
 use pexec::Executor;
 
 use super::hold::Held;
-use super::start::Taken;
+use super::start::Nothing;
 use super::{BLOCKED, Conductor};
 use crate::event::{Ended, Kind};
 use crate::run::flight::Ready;
@@ -28,7 +28,7 @@ impl<E: Executor> Conductor<'_, E> {
         }
         for task in self.timed.clone() {
             self.expire_queued(task, now);
-            if self.tasks.is_open(task) && !self.sources[task].dry {
+            if self.tasks.is_open(task) && !self.sources[task].dry && !self.pairs.is_paired(task) {
                 match self.sources[task].total {
                     Some(_) => self.expire_source(task, now),
                     None => self.look_at_stream(task),
@@ -61,9 +61,9 @@ impl<E: Executor> Conductor<'_, E> {
         }
         for _ in 0..BLOCKED {
             match self.take(task) {
-                Taken::Ready(ready) => self.tell_expired(ready),
-                Taken::Kept => {}
-                Taken::Nothing => return,
+                Ok(ready) => self.tell_expired(ready),
+                Err(Nothing::Kept) => {}
+                Err(Nothing::More) => return,
             }
         }
         // There may be more.
@@ -74,9 +74,9 @@ impl<E: Executor> Conductor<'_, E> {
     fn look_at_stream(&mut self, task: usize) {
         while self.sources[task].queued.len() < LOOKED_AT && !self.past.is_tired() {
             match self.take(task) {
-                Taken::Ready(ready) => self.sources[task].queued.push_back(ready),
-                Taken::Kept => {}
-                Taken::Nothing => return,
+                Ok(ready) => self.sources[task].queued.push_back(ready),
+                Err(Nothing::Kept) => {}
+                Err(Nothing::More) => return,
             }
         }
     }

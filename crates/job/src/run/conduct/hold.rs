@@ -9,6 +9,7 @@ use pexec::Executor;
 use super::Conductor;
 use crate::event::Outcome;
 use crate::run::flight::Ready;
+use crate::run::pairs::Lost;
 
 /// How many outcomes may wait. A disk that hangs must not have the run outpace it without a limit.
 pub(super) const MOST: usize = 10_000;
@@ -76,12 +77,20 @@ impl<E: Executor> Conductor<'_, E> {
                 }
                 false => self.delayed.push(due, next),
             }
-        } else if outcome.is_success() {
-            self.tasks.succeed(ready.task);
-        } else if outcome == Outcome::Killed {
-            self.tasks.abandon(ready.task);
-        } else {
-            self.tasks.fail(ready.task, &ready.instance.label);
+            return;
         }
+        let (task, label) = (ready.task, &ready.instance.label);
+        let how = if outcome.is_success() {
+            self.tasks.succeed(task);
+            Ok(())
+        } else if outcome == Outcome::Killed {
+            self.tasks.abandon(task);
+            Err(Lost::NotRun)
+        } else {
+            self.tasks.fail(task, label);
+            Err(Lost::Failed(label.clone()))
+        };
+        self.partner_ended(task, &ready.instance, how);
+        self.heed_end_of(task, None);
     }
 }

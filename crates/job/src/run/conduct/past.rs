@@ -37,15 +37,15 @@ impl Kept {
 }
 
 impl<E: Executor> Conductor<'_, E> {
-    /// Whether an instance that its source has just given is to run, as far as the past goes. One that is not is done
-    /// with.
-    pub(super) fn is_to_run(&mut self, task: usize, who: &Who) -> bool {
+    /// What is to become of an instance that its source has just given, as far as the past goes. One that is not to run
+    /// is done with.
+    pub(super) fn fate(&mut self, task: usize, who: &Who) -> Fate {
         let (Some(past), Some(key)) = (&mut self.past.past, &who.key) else {
-            return true;
+            return Fate::Run;
         };
         let fate = past.fate(&who.task, key);
         match fate {
-            Fate::Run => return true,
+            Fate::Run => return fate,
             Fate::Kept => self.past.untold[task] += 1,
             Fate::Left => {
                 self.tasks.begin(task);
@@ -53,7 +53,7 @@ impl<E: Executor> Conductor<'_, E> {
             }
         }
         self.past.passed += 1;
-        false
+        fate
     }
 
     /// Tells how many instances of a task were kept, before anything is made of it.

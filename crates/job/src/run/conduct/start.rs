@@ -10,21 +10,21 @@ use crate::event::{Kind, Who};
 use crate::exec;
 use crate::exec::make::Making;
 use crate::files::Files;
+use crate::record::Fate;
 use crate::run::feed::Pulled;
 use crate::run::flight::{Flight, Ready, who};
 use crate::run::judge;
 use crate::run::line::Rank;
+use crate::run::pairs::Lost;
 use crate::run::tail::Tail;
 use crate::text::Text;
 
-/// What a source gave.
-pub(super) enum Taken {
-    /// An instance that is to run.
-    Ready(Ready),
-    /// One that is not to run again.
+/// Why a source gave nothing to run.
+pub(super) enum Nothing {
+    /// It gave an instance that is not to run again.
     Kept,
-    /// None now, or none any more.
-    Nothing,
+    /// It has none now, or none any more.
+    More,
 }
 
 impl<E: Executor> Conductor<'_, E> {
@@ -43,6 +43,7 @@ impl<E: Executor> Conductor<'_, E> {
             self.sources[task].dry = false;
             self.offer(task);
         }
+        self.match_up();
         while self.flights.len() < self.window && self.held.len() < hold::MOST && self.goes_on() {
             let Some(ready) = self.next() else { return };
             if let Err(mut ready) = self.submit(ready) {
@@ -61,16 +62,16 @@ impl<E: Executor> Conductor<'_, E> {
             self.open_tasks();
             let task = self.line.next()?;
             let taken = match self.sources[task].take_begun() {
-                Some(ready) => Taken::Ready(ready),
+                Some(ready) => Ok(ready),
                 None => self.take(task),
             };
             let ready = match taken {
-                Taken::Ready(mut ready) => {
+                Ok(mut ready) => {
                     ready.ticket = Some(self.line.start(task));
                     Some(ready)
                 }
-                Taken::Kept if self.past.is_tired() => return None,
-                Taken::Kept | Taken::Nothing => None,
+                Err(Nothing::Kept) if self.past.is_tired() => return None,
+                Err(Nothing::Kept | Nothing::More) => None,
             };
             self.offer(task);
             if ready.is_some() {
@@ -80,7 +81,7 @@ impl<E: Executor> Conductor<'_, E> {
     }
 
     /// Asks a task's source for its next instance.
-    pub(super) fn take(&mut self, task: usize) -> Taken {
+    pub(super) fn take(&mut self, task: usize) -> Result<Ready, Nothing> {
         let clock = &self.options.clock;
         let source = &mut self.sources[task];
         match source.feed.pull(&self.inbox) {
@@ -96,11 +97,22 @@ impl<E: Executor> Conductor<'_, E> {
                     ticket: None,
                     before: Vec::new(),
                 };
-                if !self.is_to_run(task, &ready.who) {
-                    return Taken::Kept;
+                if self.pairs.is_needed(task) {
+                    let instance = &ready.instance;
+                    self.pairs.begin(task, instance.item.as_ref(), &instance.keys);
                 }
-                self.tasks.begin(task);
-                return Taken::Ready(ready);
+                match self.fate(task, &ready.who) {
+                    Fate::Run => self.tasks.begin(task),
+                    Fate::Kept => {
+                        self.partner_ended(task, &ready.instance, Ok(()));
+                        return Err(Nothing::Kept);
+                    }
+                    Fate::Left => {
+                        self.partner_ended(task, &ready.instance, Err(Lost::NotRun));
+                        return Err(Nothing::Kept);
+                    }
+                }
+                return Ok(ready);
             }
             Pulled::Wait => {
                 source.dry = true;
@@ -109,7 +121,7 @@ impl<E: Executor> Conductor<'_, E> {
             Pulled::End => self.end_source(task),
             Pulled::Failed(why) => self.fail_source(task, why),
         }
-        Taken::Nothing
+        Err(Nothing::More)
     }
 
     /// Puts tasks in line whose needs have all succeeded.
@@ -125,7 +137,7 @@ impl<E: Executor> Conductor<'_, E> {
         let source = &self.sources[task];
         let begun = match source.has_begun() {
             Some(begun) => begun,
-            None if self.tasks.is_open(task) && !source.dry => 0,
+            None if self.tasks.is_open(task) && !source.dry && !self.pairs.is_paired(task) => 0,
             None => return self.line.withdraw(task),
         };
         let rank = Rank {
@@ -154,6 +166,7 @@ impl<E: Executor> Conductor<'_, E> {
         }
         self.tell_kept_of(task);
         self.tasks.exhaust(task);
+        self.heed_end_of(task, None);
         self.offer(task);
     }
 
@@ -171,6 +184,7 @@ impl<E: Executor> Conductor<'_, E> {
             key: None,
         };
         source.pulled += 1;
+        source.broken = Some(who.label.clone());
         self.tasks.begin(task);
         self.end_source(task);
         self.teller.event(Kind::Started {
@@ -186,6 +200,7 @@ impl<E: Executor> Conductor<'_, E> {
         } else {
             self.tasks.abandon(task);
         }
+        self.heed_end_of(task, None);
     }
 
     /// Gives an attempt to the executor; back comes one that there is no room for.

@@ -130,6 +130,7 @@ mod tests {
         Ok(Instance {
             index,
             item: None,
+            keys: Vec::new(),
             label: "t".into(),
             work: Box::new(|_| panic!("not asked for")),
             files: None,
