@@ -1,5 +1,7 @@
 //! The last word about a run, on standard error: what failed and why, then counts that add up.
 
+use std::time::Duration;
+
 use pexec_job::event::Counts;
 use pexec_job::history::Forecast;
 use pexec_job::state::{Failure, RunState};
@@ -13,6 +15,10 @@ const FAILURES: usize = 20;
 const TAIL_LINES: usize = 3;
 /// How many of the instances that blocked others are named.
 const CULPRITS: usize = 5;
+/// How many of the slowest instances are named, among how many at least, and where the slowest took so long.
+const SLOWEST: usize = 3;
+const NAMED_AMONG: u64 = 5;
+const LONG: Duration = Duration::from_secs(5);
 
 /// The summary, as whole lines; `tails`: with the ends of what failures wrote to standard error; `first`: there was no
 /// earlier run to learn from.
@@ -48,6 +54,9 @@ pub(crate) fn render(state: &RunState, tails: bool, first: bool, colour: bool) -
             "{me}: and others by {}",
             wording::plural((culprits.len() - CULPRITS) as u64, "more failure")
         ));
+    }
+    if let Some(slowest) = slowest(state) {
+        line(&format!("{me}: {slowest}"));
     }
     if let Some(signal) = state.signal() {
         line(&format!(
@@ -88,6 +97,20 @@ pub(crate) fn compared(forecast: &Forecast) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// `slowest: sum(a) 1m 05s, sum(b) 12.3s`; nothing where nobody had to wait for long or where it would name all.
+fn slowest(state: &RunState) -> Option<String> {
+    let slowest = state.slowest();
+    if state.counts().done() < NAMED_AMONG || slowest.first()?.1 < LONG {
+        return None;
+    }
+    let named: Vec<String> = slowest
+        .iter()
+        .take(SLOWEST)
+        .map(|(label, wall)| format!("{} {}", wording::label(label), wording::span(*wall)))
+        .collect();
+    Some(format!("slowest: {}", named.join(", ")))
 }
 
 fn explain(failure: &Failure, tails: bool, paint: Paint) -> String {

@@ -16,6 +16,8 @@ use crate::text::Text;
 pub const FAILURES: usize = 10_000;
 /// How many different culprits of blocked instances are kept.
 const CULPRITS: usize = 1_000;
+/// How many of the slowest instances are kept.
+const SLOWEST: usize = 5;
 
 /// The fold of a run's events.
 #[derive(Debug, Default)]
@@ -27,6 +29,7 @@ pub struct RunState {
     over: bool,
     counts: Counts,
     flaky: u64,
+    slowest: Vec<(Text, Duration)>,
     tasks: HashMap<String, Tally>,
     /// Tasks whose source is still being read.
     open: usize,
@@ -210,6 +213,7 @@ impl RunState {
                 self.counts.succeeded += 1;
                 self.counts.up_to_date += u64::from(end.outcome == Outcome::UpToDate);
                 self.flaky += u64::from(attempt > 1);
+                self.rank(&who.label, end.wall);
             }
             Outcome::Killed => self.counts.killed += 1,
             Outcome::Failed | Outcome::Timeout | Outcome::Memory if end.retry => {}
@@ -226,6 +230,15 @@ impl RunState {
                     });
                 }
             }
+        }
+    }
+
+    /// Keeps it if it is one of the slowest.
+    fn rank(&mut self, label: &Text, wall: Duration) {
+        let place = self.slowest.partition_point(|(_, other)| *other >= wall);
+        if place < SLOWEST {
+            self.slowest.truncate(SLOWEST - 1);
+            self.slowest.insert(place, (label.clone(), wall));
         }
     }
 
@@ -252,6 +265,11 @@ impl RunState {
     /// Succeeded, but not at the first attempt.
     pub fn flaky(&self) -> u64 {
         self.flaky
+    }
+
+    /// The instances that took longest to succeed, the slowest first, with the time of the attempt that did; a few.
+    pub fn slowest(&self) -> &[(Text, Duration)] {
+        &self.slowest
     }
 
     /// What runs, longest first.

@@ -91,6 +91,27 @@ fn a_good_run_is_one_line() {
 }
 
 #[test]
+fn the_slowest_are_named_where_somebody_waited_for_them() {
+    let took = |seconds: &[u64]| {
+        let ends = seconds.iter().zip(0..).map(|(&seconds, index)| {
+            let wall = Duration::from_secs(seconds);
+            let end = Ended {
+                wall,
+                ..*ended(Outcome::Success, "", "")
+            };
+            (index, Box::new(end))
+        });
+        super::slowest(&fold(run(seconds.len() as u64, ends)))
+    };
+    assert_eq!(
+        took(&[1, 7, 2, 65, 7, 3]).as_deref(),
+        Some("slowest: t(3) 1m 05s, t(1) 7.00s, t(4) 7.00s")
+    );
+    assert_eq!(took(&[1, 4, 2, 3, 1, 1]), None, "nobody waited for long");
+    assert_eq!(took(&[60, 60]), None, "that would be all of them");
+}
+
+#[test]
 fn failures_are_named_explained_and_quoted_and_the_counts_add_up() {
     let mut kinds = run(
         7,
