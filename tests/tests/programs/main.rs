@@ -6,6 +6,7 @@ mod embedding;
 mod events;
 mod impostors;
 mod manners;
+mod public_api;
 mod ring_impostors;
 mod stopped_supervisor;
 mod supervisor_death;
