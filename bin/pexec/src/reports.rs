@@ -8,7 +8,7 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use pexec_job::record::{Error, Record, Store};
+use pexec_job::record::{Record, Store};
 use pexec_report::captured::Captured;
 use pexec_report::model::{Fold, Report};
 use pexec_report::{html, joblog, junit, trace};
@@ -16,6 +16,7 @@ use pexec_report::{html, joblog, junit, trace};
 use crate::answer;
 use crate::cli::Exports;
 use crate::exit::Exit;
+use crate::past;
 use crate::speech::{complain, refuse};
 
 /// The files, open.
@@ -101,11 +102,11 @@ impl Reports {
 
     /// Writes them all. What cannot be written is said, and the others are written none the less.
     pub(crate) fn write(self, store: &Store, run: &str) -> Exit {
-        let (report, output) = match store.find(run).and_then(|record| read(&record)) {
+        let (report, output) = match past::find(store, run).and_then(|record| read(&record)) {
             Ok(read) => read,
-            Err(error) => {
-                complain(&format!("no report was written: {error}"));
-                return Exit::Record;
+            Err(exit) => {
+                complain("no report was written");
+                return exit;
             }
         };
         let mut exit = Exit::Success;
@@ -166,18 +167,9 @@ fn open(path: &Path, of: Of) -> Result<File, Exit> {
     })
 }
 
-fn read(record: &Record) -> Result<(Report, Output), Error> {
+fn read(record: &Record) -> Result<(Report, Output), Exit> {
     let mut fold = Fold::new();
-    let mut events = record.events()?;
-    for event in &mut events {
-        fold.apply(&event?);
-    }
-    if let Some(torn) = events.torn() {
-        complain(&format!(
-            "line {} of the record is not whole and was left out",
-            torn.line
-        ));
-    }
+    past::read(record, |event| fold.apply(event))?;
     Ok((fold.finish(), Output::of(record)))
 }
 

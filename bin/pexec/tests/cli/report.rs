@@ -154,6 +154,12 @@ fn an_earlier_report_stays_until_the_run_is_over_and_a_stopped_run_has_one_too()
     started.wait_for_lines("ran", 2);
     let before = std::fs::read_to_string(started.path().join("r.html")).expect("there");
     assert!(before.starts_with("the one before"));
+    let so_far = started.beside("report -o far.html").code(0).says(["still lasts"]);
+    assert!(
+        so_far
+            .read("far.html")
+            .contains("The record ends without a last word")
+    );
     started.signal(Signal::SIGINT);
     let done = started.done().code(130);
     let page = done.read("r.html");
