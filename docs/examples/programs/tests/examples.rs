@@ -221,3 +221,53 @@ fn the_service_answers_while_requests_crash_and_hang() {
     out.read_to_string(&mut String::new())
         .expect("nobody holds its output any more");
 }
+
+#[test]
+fn thumbnails_go_through_a_pipeline_each_and_onto_one_sheet() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let photos = directory.path().join("photos");
+    std::fs::create_dir(&photos).expect("made");
+    // A screenshot, and what is cut out of it: pictures as people have them.
+    let shot = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guide/report.png");
+    let shot = image::open(shot).expect("a picture").into_rgb8();
+    for n in 0..8u32 {
+        let part = image::imageops::crop_imm(&shot, n * 40, n * 20, 300 + n * 10, 200).to_image();
+        let format = [ImageFormat::Png, ImageFormat::Jpeg][n as usize % 2];
+        let name = format!("{n}.{}", format.extensions_str()[0]);
+        part.save_with_format(photos.join(name), format).expect("written");
+    }
+    let job = Path::new(env!("CARGO_MANIFEST_DIR")).join("../thumbnails/job.toml");
+    let to = directory.path().join("out");
+    let thumbs = |more: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_thumbs"))
+            .args(["run", "--no-record", "--set"])
+            .arg(format!("photos={}", photos.display()))
+            .arg("--set")
+            .arg(format!("to={}", to.display()))
+            .args(more)
+            .arg(&job)
+            .output()
+            .expect("it runs")
+    };
+    let output = thumbs(&[]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("17 of 17 succeeded"), "{said}");
+    for n in 0..8 {
+        let thumb = image::open(to.join(format!("thumbs/{n}.png"))).expect("a picture");
+        assert_eq!(thumb.width(), 96, "the longer side fits");
+        let colour = std::fs::read_to_string(to.join(format!("colours/{n}.txt"))).expect("a colour");
+        assert!(
+            colour.starts_with('#') && colour.trim_end().len() == 7,
+            "{colour}"
+        );
+    }
+    let sheet = image::open(to.join("sheet.png")).expect("a picture");
+    assert_eq!((sheet.width(), sheet.height()), (6 * 96, 2 * 96));
+
+    std::fs::write(photos.join("broken.png"), b"\x89PNG\r\n\x1a\nand no more").expect("written");
+    let output = thumbs(&[]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("16 of 19 succeeded, 1 failed, 2 blocked"), "{said}");
+}
