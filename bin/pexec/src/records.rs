@@ -88,6 +88,16 @@ impl Place {
         }
     }
 
+    /// What to type to see more of the run; `None`: it leaves no record.
+    pub(crate) fn show(&self) -> Option<String> {
+        let path = self.store.as_ref()?.path();
+        let here = Path::new(".").join(".pexec/runs");
+        Some(match path == here {
+            true => format!("show {}", self.id),
+            false => format!("show --run-dir {} {}", path.display(), self.id),
+        })
+    }
+
     /// Makes the record, or opens that of the earlier run; `job`: the job file. A run that is to leave no record has
     /// one in the `shelter`, if there is one.
     pub(crate) fn open(self, job: &[u8], shelter: Option<Store>) -> Result<Opened, Exit> {

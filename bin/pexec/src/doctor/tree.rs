@@ -1,18 +1,77 @@
-//! A cgroup: the one way in which the kernel bounds the memory of a command and all that it starts.
+//! The memory of a command and all that it starts: as pexec bounds it, by looking, and as the kernel could, by a cgroup.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{Check, Tried, no};
+use pexec::ProcessPool;
+use pexec_job::event::{Ended, Event, Kind, Outcome};
+use pexec_job::planner::{self, Overrides};
+use pexec_job::run::{self, Options, OutputChunk, Sink};
 
-pub(super) const CHECKS: &[Check] = &[Check {
-    name: "cgroup-memory",
-    needed: false,
-    means: "the kernel bounds no memory of a command and its descendants together",
-    advice: "run in a delegated cgroup v2, for instance: systemd-run --user --scope -p Delegate=yes pexec ..",
-    try_it: memory,
-}];
+use super::{Check, No, Tried, no, one_line};
+
+pub(super) const CHECKS: &[Check] = &[
+    Check {
+        name: "task-memory",
+        needed: false,
+        means: "`memory` of a task has no effect",
+        advice: "keep an eye on memory, or limit all of pexec from outside",
+        try_it: looked_at,
+    },
+    Check {
+        name: "cgroup-memory",
+        needed: false,
+        means: "the kernel cannot bound a command and its descendants together; `memory` of a task is kept by looking at them",
+        advice: "where that could be a moment too late, limit all of pexec: systemd-run --scope -p MemoryMax=8G pexec ..",
+        try_it: memory,
+    },
+];
+
+/// A job like any other, whose command has a child that takes too much.
+fn looked_at() -> Tried {
+    let dir = tempfile::Builder::new()
+        .prefix("pexec-")
+        .tempdir()
+        .map_err(|error| No::untried(format!("no directory for a job: {}", one_line(error))))?;
+    let job = dir.path().join("job.toml");
+    // It goes on holding what it took, so that it is seen.
+    let text = format!(
+        "[tasks.hog]\nmemory = \"{MAX}B\"\ntimeout = \"10s\"\nshell = '(head -c 134217728 /dev/zero; sleep 20) | tail -n 1 >/dev/null & wait'\n"
+    );
+    fs::write(&job, text).map_err(No::untried)?;
+    let plan = planner::load(&job, &Overrides::default()).map_err(No::untried)?;
+    let pool = ProcessPool::builder().workers(1).build().map_err(No::untried)?;
+    let mut last = Last::default();
+    let options = Options::new(1, "doctor", dir.path());
+    run::run(&pool, plan, options, &mut last).map_err(No::untried)?;
+    match last.0 {
+        Some(ended) if ended.outcome == Outcome::Memory => Ok(ended.why.unwrap_or_default()),
+        Some(ended) => no(format!(
+            "a task that exceeded it ended as `{}`",
+            ended.outcome.as_str()
+        )),
+        None => no("a task that was to exceed it did not end"),
+    }
+}
+
+/// How an attempt ended.
+#[derive(Default)]
+struct Last(Option<Box<Ended>>);
+
+impl Sink for Last {
+    fn event(&mut self, event: &Event) -> io::Result<()> {
+        if let Kind::Finished { end, .. } = &event.kind {
+            self.0 = Some(end.clone());
+        }
+        Ok(())
+    }
+
+    fn output(&mut self, _: OutputChunk<'_>) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 const MAX: u64 = 16 << 20;
 /// Keeps one endless line in memory, several times the bound.

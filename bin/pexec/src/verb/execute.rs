@@ -22,7 +22,7 @@ use crate::records::{Opened, Place};
 use crate::reports::{Of, Reports};
 use crate::signals::{Interrupt, Watch};
 use crate::sink::{Console, Fault};
-use crate::speech::complain;
+use crate::speech::{complain, name};
 use crate::terminal::Terminal;
 use crate::writer::Writer;
 use crate::{pool, summary};
@@ -85,6 +85,7 @@ pub(super) fn execute(
     // Reports are made of a record, if need be of one that goes with the spilled output.
     let shelter = (!reports.is_empty()).then(|| Store::at(spill.path().join("record")));
     let run_id = place.id.clone();
+    let show = place.show();
     let successes = place.successes(&plan);
     let history = place.history(&plan);
     let first = history.is_empty() && place.is_new();
@@ -164,6 +165,9 @@ pub(super) fn execute(
             .write_all(summary::render(&state, mode != Output::None, first, terminal.colour).as_bytes());
         for remark in summary::compared(&forecast) {
             complain(&remark);
+        }
+        if let (Some(show), Some(failure)) = (show, state.failures().first()) {
+            complain(&format!("see more: {} {show} {}", name(), failure.who.id));
         }
     }
     match (&fault, &result) {

@@ -220,3 +220,26 @@ fn what_a_terminal_would_obey_is_escaped_in_what_is_shown() {
     assert!(!done.stdout.contains(&0x1b), "{done}");
     assert!(stdout(&done).contains("\\u{1b}[1mbold"), "{done}");
 }
+
+#[test]
+fn the_summary_says_how_to_see_more_and_that_works() {
+    for run in [
+        "pexec run job.toml",
+        "cd sub; pexec run ../job.toml",
+        "pexec run job.toml --run-dir 'elsewhere'",
+    ] {
+        let done = Test::new().file("job.toml", JOB).file("sub/x", "").shell(&format!(
+            "({run} --output none 2>said; code=$?; eval \"$(sed -n 's/^pexec: see more: //p' said)\"; exit $code)"
+        ));
+        assert!(
+            stdout(&done).starts_with("sum(b c): failed: exit 1\n"),
+            "{run}\n{done}"
+        );
+    }
+    Test::new()
+        .file("job.toml", JOB)
+        .args(["run", "job.toml", "--no-record"])
+        .run()
+        .code(1)
+        .does_not_say(["see more"]);
+}

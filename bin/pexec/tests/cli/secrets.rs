@@ -217,3 +217,30 @@ fn no_file_of_a_record_holds_a_secret_and_the_rest_is_whole() {
     assert_eq!(long, "0123456789 ***\n".repeat(20_000).as_bytes());
     assert!(errors.ends_with(b"\n1000\n***\n"));
 }
+
+#[test]
+fn no_verb_and_no_report_tells_a_secret() {
+    let done = test(JOB)
+        .shell(
+            "set +e; pexec -vv run job.toml --output none --report r.html --junit r.xml --trace r.json --joblog r.log 2>said; \
+             pexec run job.toml --resume --output none 2>>said; pexec check job.toml 2>>said; \
+             pexec runs >>said 2>&1; pexec runs --format json >>said 2>&1; pexec show >>said 2>&1; \
+             for task in show split long tail missing after; do pexec show last $task >>said 2>&1; done; \
+             for n in 0 1 2; do pexec show last show/$n >>said 2>&1; done; \
+             pexec show last split --output >>said 2>&1; \
+             pexec report -o again.html >>said 2>&1; test -e r.html -a -e r.xml -a -e r.json -a -e r.log -a -e again.html",
+        )
+        .code(0);
+    for file in ["said", "r.html", "r.xml", "r.json", "r.log", "again.html"] {
+        let text = std::fs::read(done.path(file)).expect("written");
+        assert!(text.len() > 100, "{file}");
+        assert!(!tells(&text), "{file}: {}", String::from_utf8_lossy(&text));
+        let encoded = base64::engine::general_purpose::STANDARD.encode(SECRET);
+        assert!(!String::from_utf8_lossy(&text).contains(&encoded[..12]), "{file}");
+    }
+    let said = done.read("said");
+    assert!(
+        said.contains("env       TOKEN='***'") && said.contains("/nowhere/***"),
+        "{said}"
+    );
+}
