@@ -132,3 +132,17 @@ fn each_halts_too() {
         .code(0)
         .says(["halted by now,success=1"]);
 }
+
+#[test]
+fn what_a_resumed_run_keeps_counts_for_its_policy() {
+    let job =
+        "[tasks.t]\nforeach = { values = [1, 2, 3, 4] }\nshell = 'echo {item} >> ran; test {item} -le 2'";
+    let done = Test::job(job)
+        .shell("pexec run job.toml -j1; pexec run job.toml -j1 --resume --halt now,success=2")
+        .code(0)
+        .says([
+            "halted by now,success=2",
+            "2 of 4 succeeded (2 kept from before), 2 not run",
+        ]);
+    assert_eq!(done.read("ran"), "1\n2\n3\n4\n");
+}

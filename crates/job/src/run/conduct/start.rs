@@ -66,6 +66,11 @@ impl<E: Executor> Conductor<'_, E> {
                 None => self.take(task),
             };
             let ready = match taken {
+                Ok(ready) if self.past_ends_it(task) => {
+                    self.sources[task].again.push_front(ready);
+                    self.offer(task);
+                    return None;
+                }
                 Ok(mut ready) => {
                     ready.ticket = Some(self.line.start(task));
                     Some(ready)
@@ -78,6 +83,15 @@ impl<E: Executor> Conductor<'_, E> {
                 return ready;
             }
         }
+    }
+
+    /// What was kept of the task counts for the policy before anything of it starts.
+    fn past_ends_it(&mut self, task: usize) -> bool {
+        if self.policy.is_some() {
+            self.tell_kept_of(task);
+            self.heed_policy();
+        }
+        !self.goes_on()
     }
 
     /// Asks a task's source for its next instance.
