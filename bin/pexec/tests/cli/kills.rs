@@ -67,6 +67,8 @@ fn lines(path: &Path) -> usize {
 
 fn only_record(dir: &Path) -> Option<Record> {
     let mut all = Store::beside(dir).list().expect("a store");
+    // One that was killed before it had written a word has left the place for it, and nothing to go on with.
+    all.retain(|record| record.events().expect("opens").next().is_some());
     assert!(all.len() <= 1, "a resumed run has made a record of its own");
     all.pop()
 }
