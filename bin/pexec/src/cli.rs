@@ -86,6 +86,8 @@ pub(crate) enum Verb {
     Each(Each),
     /// Check a job file and run nothing
     Check(Check),
+    /// List what a run of a job file would do, and why, running nothing of it
+    Plan(Plan),
     /// Tell of a past run as an HTML report, JUnit XML, a trace or a job log
     Report(Report),
     /// List past runs, the latest first
@@ -140,6 +142,34 @@ Examples:
   find . -name '*.rs' -print0 | {name} each -0 -- wc -l {{}}
   {name} each --output ordered -- sh -c 'sleep \"$1\"; echo \"$1\"' sh {{}} ::: 0.2 0.1 0"
     )
+}
+
+/// `pexec plan`.
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// The job file
+    #[arg(value_name = "JOB.toml")]
+    pub(crate) job: PathBuf,
+    #[command(flatten)]
+    pub(crate) choose: Choose,
+    /// How it is listed
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = PlanFormat::Text)]
+    pub(crate) format: PlanFormat,
+    #[command(flatten)]
+    pub(crate) record: RecordFlags,
+}
+
+/// `--format` of `plan`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    /// For people: a line for each instance
+    Text,
+    /// For programs
+    Json,
+    /// A picture of the tasks, for Graphviz
+    Dot,
+    /// The same, for Mermaid
+    Mermaid,
 }
 
 /// `pexec check`.

@@ -41,6 +41,7 @@ fn dispatch(words: Vec<OsString>) -> Exit {
         Some(Verb::Run(args)) => verb::run::run(args, terminal, logging),
         Some(Verb::Each(args)) => verb::each::each(args, terminal, logging),
         Some(Verb::Check(args)) => verb::check::check(args, terminal),
+        Some(Verb::Plan(args)) => verb::plan::plan(args, terminal),
         Some(Verb::Report(args)) => verb::report::report(&args),
         Some(Verb::Runs(args)) => verb::runs::runs(&args),
         Some(Verb::Show(args)) => verb::show::show(&args),

@@ -72,6 +72,17 @@ impl Place {
         self.store.is_some() && self.resume.is_none()
     }
 
+    /// What the record says that a run would take up, without taking it up.
+    pub(crate) fn past(&self) -> Result<Option<Past>, Exit> {
+        match &self.resume {
+            None => Ok(None),
+            Some((record, again)) => match record.past(*again) {
+                Ok((past, _)) => Ok(Some(past)),
+                Err(error) => Err(unusable(&error)),
+            },
+        }
+    }
+
     /// What earlier runs have made. Read only where the plan asks for it: there may be many of them.
     pub(crate) fn successes(&self, plan: &Plan) -> Successes {
         match (&self.store, plan.makes()) {

@@ -7,6 +7,7 @@ pub(crate) mod each;
 mod execute;
 pub(crate) mod init;
 pub(crate) mod man;
+pub(crate) mod plan;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod run;

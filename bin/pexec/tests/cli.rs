@@ -38,6 +38,8 @@ mod pairs;
 mod past;
 #[path = "cli/pausing.rs"]
 mod pausing;
+#[path = "cli/plan.rs"]
+mod plan;
 #[path = "cli/progress.rs"]
 mod progress;
 #[path = "cli/record.rs"]

@@ -8,6 +8,7 @@ pub mod files;
 pub mod history;
 pub mod key;
 pub mod limits;
+pub mod outlook;
 pub mod plan;
 pub mod planner;
 pub mod problem;

@@ -58,9 +58,7 @@ impl Plan {
             tasks,
         }
     }
-}
 
-impl Plan {
     /// How many instances say what they make, as far as that is known; `None`: no task does.
     pub fn makes(&self) -> Option<u64> {
         let making = self.tasks.iter().filter(|task| task.makes);

@@ -37,6 +37,7 @@ use crate::state::RunState;
 use crate::text::Text;
 
 pub use clock::RunClock;
+pub(crate) use flight::who;
 pub use glance::{Flying, Glance};
 pub use inbox::Waker;
 pub use stop::Stop;

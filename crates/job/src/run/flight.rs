@@ -225,7 +225,7 @@ impl Ready {
     }
 }
 
-pub(super) fn who(task: &str, instance: &Instance, secrets: &Secrets) -> Who {
+pub(crate) fn who(task: &str, instance: &Instance, secrets: &Secrets) -> Who {
     let (mut label, mut item) = (instance.label.clone(), instance.item.clone());
     secrets.hide_text(&mut label);
     item.iter_mut().for_each(|item| secrets.hide_text(item));
