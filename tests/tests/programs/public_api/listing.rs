@@ -68,7 +68,7 @@ impl Lines<'_> {
         match item {
             Item::Const(i) if is_public(&i.vis) => self.push(format!("pub const {public}: {}", text(&i.ty))),
             Item::Static(i) if is_public(&i.vis) => {
-                self.push(format!("pub static {public}: {}", text(&i.ty)))
+                self.push(format!("pub static {public}: {}", text(&i.ty)));
             }
             Item::Type(i) if is_public(&i.vis) => self.push(format!("pub type {public} = {}", text(&i.ty))),
             Item::Fn(i) if is_public(&i.vis) => {
@@ -103,7 +103,7 @@ impl Lines<'_> {
                         }
                         TraitItem::Type(t) => self.push(format!("{public}: type {}", t.ident)),
                         TraitItem::Const(c) => {
-                            self.push(format!("{public}: const {}: {}", c.ident, text(&c.ty)))
+                            self.push(format!("{public}: const {}: {}", c.ident, text(&c.ty)));
                         }
                         _ => {}
                     }
