@@ -134,7 +134,10 @@ impl<'a> Outlook<'a> {
         let who = who(&self.plan.tasks[task].name, instance, &self.plan.secrets);
         let mut work = (instance.work)(1);
         self.plan.secrets.hide_work(&mut work);
-        let action = self.action(task, instance, &who);
+        let mut action = self.action(task, instance, &who);
+        if let Action::Run(Some(why)) | Action::Fails(why) = &mut action {
+            self.plan.secrets.hide_string(why);
+        }
         Seen { who, work, action }
     }
 

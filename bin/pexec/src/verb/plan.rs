@@ -71,6 +71,8 @@ pub(crate) fn plan(args: Plan, terminal: Terminal) -> Exit {
         Err(exit) => return exit,
     };
     let successes = place.successes(&plan);
+    let secrets = plan.secrets.clone();
+    secrets.hide_string(&mut plan.name);
     let mut form: Box<dyn Form> = match args.format {
         PlanFormat::Text => Box::new(text::Text),
         PlanFormat::Json => Box::new(json::Json::new(&plan)),

@@ -244,3 +244,15 @@ fn no_verb_and_no_report_tells_a_secret() {
         "{said}"
     );
 }
+
+#[test]
+fn a_listing_of_the_plan_tells_no_secret() {
+    let job = JOB.replace(
+        "[tasks.split]\n",
+        "[tasks.split]\ninputs = ['in-{pw}']\noutputs = ['out-{pw}']\n",
+    );
+    for format in ["text", "json", "dot", "mermaid"] {
+        let done = test(&job).args(["plan", "job.toml", "--format", format]).run();
+        assert!(!tells(&done.stdout) && !tells(done.stderr.as_bytes()), "{done}");
+    }
+}
