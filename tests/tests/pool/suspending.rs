@@ -73,10 +73,7 @@ fn a_limit_that_was_set_after_a_suspension_still_holds() {
     pool.suspend();
     sleep(LONGER);
     pool.resume();
-    let over = pool
-        .task(|| hang(), ())
-        .timeout(Duration::from_millis(50))
-        .submit();
+    let over = pool.task(hang, ()).timeout(Duration::from_millis(50)).submit();
     assert_eq!(
         over.result().expect_err("it hangs").kind(),
         TaskErrorKind::TimedOut
@@ -89,11 +86,7 @@ fn a_limit_that_was_set_after_a_suspension_still_holds() {
 fn a_task_is_told_for_how_long_it_stood() {
     let _sweep = LeakSweep::new();
     let pool = pool(1);
-    let told = || {
-        pool.submit(|| pexec::worker::suspended(), ())
-            .result()
-            .expect("told")
-    };
+    let told = || pool.submit(pexec::worker::suspended, ()).result().expect("told");
     assert_eq!(told(), Duration::ZERO);
     pool.suspend();
     sleep(Duration::from_millis(20));
