@@ -277,6 +277,11 @@ impl Event {
         line::write(self)
     }
 
+    /// The line is as it was written, as far as its checksum can tell.
+    pub fn is_whole(line: &str) -> bool {
+        parse::check(line).is_ok()
+    }
+
     /// Reads what [`to_line`](Event::to_line) wrote, in this version or an older one.
     ///
     /// # Errors

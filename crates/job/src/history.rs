@@ -70,7 +70,7 @@ impl History {
     fn read(&mut self, record: &Record) {
         let Ok(events) = record.events() else { return };
         let before = self.seen.len();
-        for event in events.map_while(Result::ok).take(EVENTS - self.events) {
+        for event in events.ends().map_while(Result::ok).take(EVENTS - self.events) {
             self.events += 1;
             self.event(&event);
         }

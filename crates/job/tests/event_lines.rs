@@ -429,3 +429,26 @@ fn the_schema_knows_every_key_and_asks_for_none_that_can_be_missing() {
         "every key of the schema stands in a golden line"
     );
 }
+
+#[test]
+fn what_fuzzing_found_interesting_is_refused_or_an_event() {
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/event_line");
+    let mut played = 0;
+    for entry in std::fs::read_dir(corpus).expect("the corpus").flatten() {
+        let bytes = std::fs::read(entry.path()).expect("readable");
+        played += 1;
+        let Ok(text) = String::from_utf8(bytes) else {
+            continue;
+        };
+        let body = text
+            .rsplit_once(",\"crc\"")
+            .map_or(text.as_str(), |(body, _)| body);
+        let checked = format!("{body},\"crc\":\"{:08x}\"}}", crc32c::crc32c(body.as_bytes()));
+        for line in [&text, &checked] {
+            if let Ok(event) = Event::parse(line) {
+                assert_eq!(Event::parse(&event.to_line()), Ok(event), "{line}");
+            }
+        }
+    }
+    assert!(played >= 5, "{played}");
+}

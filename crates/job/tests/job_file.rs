@@ -2,6 +2,8 @@
 
 #[path = "job_file/calls.rs"]
 mod calls;
+#[path = "job_file/corpus.rs"]
+mod corpus;
 #[path = "job_file/each.rs"]
 mod each;
 #[path = "job_file/globs.rs"]

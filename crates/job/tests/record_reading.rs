@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use pexec_job::event::Event;
+use pexec_job::event::{Event, Kind};
 use pexec_job::record::{Error, Store};
 use tempfile::TempDir;
 
@@ -40,8 +40,22 @@ fn read(events: &[u8]) -> Seen {
     read_in(&store)
 }
 
+/// Whoever passes over what began sees the same of everything else.
 fn read_in(store: &Store) -> Seen {
-    let mut reader = store.find("r1").expect("there").events().expect("opens");
+    let record = store.find("r1").expect("there");
+    let mut all = record.events().expect("opens");
+    let mut ends = record.events().expect("opens").ends();
+    let is_end = |read: &Result<Event, Error>| !matches!(read, Ok(event) if matches!(event.kind, Kind::Started { .. }));
+    let told = |read: Result<Event, Error>| read.map_err(|error| error.to_string());
+    let expected: Vec<_> = all.by_ref().filter(is_end).map(told).collect();
+    let found: Vec<_> = ends.by_ref().map(told).collect();
+    assert_eq!(found, expected);
+    assert_eq!(
+        (ends.torn(), ends.whole(), ends.next_seq()),
+        (all.torn(), all.whole(), all.next_seq())
+    );
+
+    let mut reader = record.events().expect("opens");
     let mut whole = 0;
     let wrong = loop {
         match reader.next() {

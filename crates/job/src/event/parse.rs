@@ -30,7 +30,7 @@ pub(super) fn parse(line: &str) -> Result<Event, ParseError> {
         .event()
 }
 
-fn check(line: &str) -> Result<(), ParseError> {
+pub(super) fn check(line: &str) -> Result<(), ParseError> {
     let damaged = |how: &str| ParseError::Damaged(how.to_owned());
     let (body, digits) = line
         .strip_suffix(CRC_END)

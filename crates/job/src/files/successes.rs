@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::Content;
 use crate::event::{Event, Kind, Outcome, Who};
 use crate::key::Key;
-use crate::record::Store;
+use crate::record::{Events, Store};
 
 /// How many records are looked through, the newest first: whoever has run a job so often without a success knows.
 const RECORDS: usize = 16;
@@ -28,7 +28,9 @@ impl Successes {
             if all.contents.len() as u64 >= wanted {
                 break;
             }
-            let Ok(events) = record.events() else { continue };
+            let Ok(events) = record.events().map(Events::ends) else {
+                continue;
+            };
             let mut of_run = Successes::default();
             for event in events {
                 match event {

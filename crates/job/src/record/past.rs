@@ -104,7 +104,7 @@ impl Record {
             .file(OUTPUT, false)?
             .metadata()
             .map_err(|error| self.failed(OUTPUT, "read", error))?;
-        let mut events = self.events()?;
+        let mut events = self.events()?.ends();
         let mut gather = Gather::new(again, output.len());
         for event in events.by_ref() {
             gather.event(&event?);

@@ -15,3 +15,5 @@ page!(TimeoutsAndRetries, "timeouts-and-retries.md");
 page!(Crashes, "crashes.md");
 page!(Memory, "memory.md");
 page!(Testing, "testing.md");
+page!(Library, "library.md");
+page!(Command, "command.md");
