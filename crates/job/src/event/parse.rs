@@ -64,11 +64,7 @@ impl Fields<'_> {
             .string("t")?
             .parse()
             .map_err(|e| ParseError::Malformed(format!("`t` is no time: {e}")))?;
-        Ok(Event {
-            seq: self.num("seq")?,
-            at,
-            kind: self.kind()?,
-        })
+        Ok(Event::new(self.num("seq")?, at, self.kind()?))
     }
 
     fn kind(&self) -> Parsed<Kind> {

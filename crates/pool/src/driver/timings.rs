@@ -16,6 +16,8 @@ const MOST: u32 = 64;
 /// From so many tasks that wait with their time of submission, only one in so many is added; and none beyond these.
 const MANY: usize = 1 << 10;
 const FULL: usize = 1 << 14;
+/// Marks: enough for the tasks that are open at once to seldom share one.
+const MARKS: usize = 1 << 17;
 
 struct Submitted {
     /// On the clock that all processes share.
@@ -32,8 +34,44 @@ pub(super) struct Timings {
     /// It is so many tasks away.
     left: u32,
     open: HashMap<u64, Submitted>,
+    /// A bit for each open task: nearly all others are told from them without a look into the map.
+    marks: Marks,
     wait: Histogram,
     run: Histogram,
+}
+
+/// Bits by the last digits of an id; whose is set is nobody else's.
+#[derive(Default)]
+struct Marks(Vec<u64>);
+
+impl Marks {
+    fn place(id: u64) -> (usize, u64) {
+        let at = id as usize % MARKS;
+        (at / 64, 1 << (at % 64))
+    }
+
+    /// False: another one has it.
+    fn set(&mut self, id: u64) -> bool {
+        if self.0.is_empty() {
+            self.0 = vec![0; MARKS / 64];
+        }
+        let (word, bit) = Marks::place(id);
+        let free = self.0[word] & bit == 0;
+        self.0[word] |= bit;
+        free
+    }
+
+    fn has(&self, id: u64) -> bool {
+        let (word, bit) = Marks::place(id);
+        self.0.get(word).is_some_and(|word| word & bit != 0)
+    }
+
+    fn clear(&mut self, id: u64) {
+        let (word, bit) = Marks::place(id);
+        if let Some(word) = self.0.get_mut(word) {
+            *word &= !bit;
+        }
+    }
 }
 
 impl Default for Timings {
@@ -43,6 +81,7 @@ impl Default for Timings {
             weight: 1,
             left: 1,
             open: HashMap::new(),
+            marks: Marks::default(),
             wait: Histogram::default(),
             run: Histogram::default(),
         }
@@ -61,7 +100,7 @@ impl Timings {
 
     #[cold]
     fn note(&mut self, id: u64) {
-        if self.open.len() < FULL {
+        if self.open.len() < FULL && self.marks.set(id) {
             let submitted = Submitted {
                 at: clock::nanos(),
                 weight: self.weight,
@@ -75,7 +114,7 @@ impl Timings {
     /// Whether its worker is to tell how long it takes.
     #[inline]
     pub(super) fn wants(&mut self, id: u64, attempt: u32) -> bool {
-        if self.open.is_empty() {
+        if !self.marks.has(id) {
             return false;
         }
         if attempt > 1 {
@@ -86,7 +125,7 @@ impl Timings {
 
     /// A worker has started the task at that instant, and taken so long for each of its items.
     pub(super) fn told(&mut self, id: u64, start: u64, each: u64, items: u64) {
-        let Some(Submitted { at, weight }) = self.open.remove(&id) else {
+        let Some(Submitted { at, weight }) = self.take(id) else {
             return;
         };
         let weight = u64::from(weight);
@@ -106,7 +145,16 @@ impl Timings {
 
     /// The task has ended without an answer.
     pub(super) fn forget(&mut self, id: u64) {
-        self.open.remove(&id);
+        self.take(id);
+    }
+
+    fn take(&mut self, id: u64) -> Option<Submitted> {
+        if !self.marks.has(id) {
+            return None;
+        }
+        let submitted = self.open.remove(&id)?;
+        self.marks.clear(id);
+        Some(submitted)
     }
 
     pub(super) fn wait(&self) -> Percentiles {
