@@ -18,7 +18,7 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-pexec run "$here/job.toml" --set root="$root" > "$work/pexec"
+pexec run "$here/job.toml" --no-record --set root="$root" > "$work/pexec"
 
 # The glob's files are regular files and links to one; neither it nor this descends into dot directories.
 find "$root" -mindepth 1 -name '.*' -prune -o -xtype f -print0 | LC_ALL=C sort -z |

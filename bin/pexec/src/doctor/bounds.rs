@@ -75,7 +75,8 @@ fn address_space() -> Tried {
     const LIMIT: u64 = 1 << 30;
     let pool = built(ProcessPool::builder())?;
     let hog = |bytes: u64| {
-        let hoard: Vec<u8> = vec![1; bytes as usize];
+        // Unseen by the optimizer, which may leave out what nobody reads.
+        let hoard: Vec<u8> = std::hint::black_box(vec![1; bytes as usize]);
         hoard.len()
     };
     // Address space only: the allocation is refused before a page of it exists.
