@@ -12,6 +12,8 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 /// How many threads' children are looked up one by one.
 const THREADS: usize = 64;
+/// How often all members are looked at before what they hold is believed, while some of them end.
+const SURVEYS: usize = 3;
 /// Between two surveys there is at least this, and so many times what one costs.
 const APART: Duration = Duration::from_millis(250);
 const SHARE: u32 = 50;
@@ -85,8 +87,17 @@ impl Tree {
 
     /// How much memory the members hold, pages that several share counted once, from a full look at all processes.
     pub fn survey(&mut self) -> u64 {
-        let members = self.members();
-        members.iter().map(proportional).sum()
+        let mut least = u64::MAX;
+        for _ in 0..SURVEYS {
+            let members = self.members();
+            least = least.min(members.iter().map(proportional).sum());
+            // Who ends meanwhile leaves its part of what it shares to the others: what they hold is then told too high, by
+            // as much as twice and more where several end one after the other.
+            if !members.iter().any(Process::has_ended) {
+                break;
+            }
+        }
+        least
     }
 
     /// Kills the members that the group's signals do not reach.
@@ -96,8 +107,7 @@ impl Tree {
             let pidfd = Pid::from_raw(stray.pid).map(|pid| pidfd_open(pid, PidfdFlags::empty()));
             let Some(Ok(pidfd)) = pidfd else { continue };
             // Its number may have gone to another process meanwhile; the descriptor stays with this one.
-            let is_it = Process::read(stray.pid).is_some_and(|now| now.started == stray.started);
-            if is_it {
+            if stray.now().is_some() {
                 let _ = pidfd_send_signal(&pidfd, Signal::KILL);
             }
         }
@@ -157,6 +167,16 @@ impl Process {
         Process::parse(pid, &String::from_utf8_lossy(&stat))
     }
 
+    /// It held something when it was found, and now it is gone, or what is left of it holds nothing.
+    fn has_ended(&self) -> bool {
+        self.resident_pages > 0 && self.now().is_none_or(|now| now.resident_pages == 0)
+    }
+
+    /// The same process as it is now; its number may be another's by now.
+    fn now(&self) -> Option<Process> {
+        Process::read(self.pid).filter(|now| now.started == self.started)
+    }
+
     fn parse(pid: i32, stat: &str) -> Option<Process> {
         // Behind its name, which may hold anything but is in parentheses.
         let (_, rest) = stat.rsplit_once(')')?;
@@ -210,7 +230,9 @@ fn proportional(process: &Process) -> u64 {
         });
         parts.sum::<u64>() * 1024
     });
-    parts.unwrap_or(process.resident_pages * rustix::param::page_size() as u64)
+    // One that has ended since it was found cannot be looked into either, and holds nothing.
+    let resident = || process.now().map_or(0, |now| now.resident_pages);
+    parts.unwrap_or_else(|| resident() * rustix::param::page_size() as u64)
 }
 
 #[cfg(test)]
