@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader};
 use std::ptr::{self, NonNull};
 
 use nix::sys::mman::{MmapAdvise, madvise};
+use nix::unistd::{SysconfVar, sysconf};
 
 const HUGE_PAGE: usize = 2 << 20;
 /// Below this the advice costs about what it saves.
@@ -53,8 +54,8 @@ pub fn reserve_huge(vec: &mut Vec<u8>, additional: usize) {
 /// table for 2 MiB instead of 512, which for a GiB makes milliseconds, or a hundred, into next to nothing. Takes about
 /// as long as to copy that memory once.
 ///
-/// A mapping that is not full is left alone: its holes would be filled. Where the kernel cannot (before Linux 6.1) nothing
-/// changes.
+/// Where not nearly every page of 2 MiB is there, they are left alone: the holes would be filled. Where the kernel cannot
+/// (before Linux 6.1) nothing changes.
 pub fn gather_into_huge_pages() {
     // Less than all that can be gathered does no harm.
     for (from, len) in gatherable().unwrap_or_default() {
@@ -67,32 +68,45 @@ pub fn gather_into_huge_pages() {
 /// `MADV_COLLAPSE`.
 const COLLAPSE: libc::c_int = 25;
 
-/// The ranges of whole huge pages in large mappings that are anonymous, private, writable and nearly full.
+/// So many huge pages are looked at in one call: a mapping may be reserved for far more than is ever used of it.
+const LOOKED_AT: usize = 64;
+
+/// The ranges of huge pages that are anonymous, private, writable and nearly full, in large mappings.
+///
+/// Each huge page counts alone, not its mapping: the kernel makes one mapping of neighbours, full ones and empty ones.
 fn gatherable() -> io::Result<Vec<(usize, usize)>> {
-    let mut ranges = Vec::new();
-    let mut mapping: Option<(usize, usize)> = None;
-    for line in BufReader::new(std::fs::File::open("/proc/self/smaps")?).lines() {
-        let line = line?;
-        if let Some(resident) = line.strip_prefix("Rss:") {
-            let kib = resident
-                .split_whitespace()
-                .next()
-                .and_then(|kib| kib.parse::<usize>().ok());
-            if let (Some((from, to)), Some(kib)) = (mapping.take(), kib)
-                && kib << 10 >= (to - from) / 16 * 15
-            {
-                let from = from.next_multiple_of(HUGE_PAGE);
-                ranges.push((from, (to / HUGE_PAGE * HUGE_PAGE).saturating_sub(from)));
+    let page = sysconf(SysconfVar::PAGE_SIZE)?.map_or(4096, |size| usize::try_from(size).unwrap_or(4096));
+    let in_huge = HUGE_PAGE / page;
+    let mut there = vec![0; LOOKED_AT * in_huge];
+    let mut ranges: Vec<(usize, usize)> = Vec::new();
+    for line in BufReader::new(std::fs::File::open("/proc/self/maps")?).lines() {
+        let Some((from, to)) = heading(&line?).filter(|(from, to)| to - from >= LARGE) else {
+            continue;
+        };
+        let mut from = from.next_multiple_of(HUGE_PAGE);
+        while from + HUGE_PAGE <= to {
+            let len = ((to - from) / HUGE_PAGE).min(LOOKED_AT) * HUGE_PAGE;
+            // SAFETY: the call writes a byte for each page of the range, and there is room for that of `LOOKED_AT` huge
+            // ones. Of the range itself it touches nothing, and says so when it is not mapped any more.
+            let told = unsafe { libc::mincore(ptr::without_provenance_mut(from), len, there.as_mut_ptr()) };
+            if told == 0 {
+                for (at, pages) in (from..from + len).step_by(HUGE_PAGE).zip(there.chunks(in_huge)) {
+                    if pages.iter().filter(|page| *page & 1 == 1).count() < in_huge / 16 * 15 {
+                        continue;
+                    }
+                    match ranges.last_mut() {
+                        Some((first, len)) if *first + *len == at => *len += HUGE_PAGE,
+                        _ => ranges.push((at, HUGE_PAGE)),
+                    }
+                }
             }
-        } else if let Some(head) = heading(&line) {
-            mapping = Some(head).filter(|(from, to)| to - from >= LARGE);
+            from += len;
         }
     }
-    ranges.retain(|(_, len)| *len > 0);
     Ok(ranges)
 }
 
-/// The range of the mapping whose description begins with this line; an empty one of a mapping of another kind.
+/// The range of the mapping that this line describes; none of one of another kind.
 fn heading(line: &str) -> Option<(usize, usize)> {
     let mut fields = line.split_whitespace();
     let (from, to) = fields.next()?.split_once('-')?;
@@ -103,7 +117,7 @@ fn heading(line: &str) -> Option<(usize, usize)> {
     let file = fields.nth(2)?;
     let stack = fields.next().is_some_and(|name| name == "[stack]");
     let ours = rights == "rw-p" && file == "0" && !stack;
-    Some(if ours { (from, to) } else { (0, 0) })
+    ours.then_some((from, to))
 }
 
 #[cfg(test)]
@@ -130,6 +144,17 @@ mod tests {
     }
 
     #[test]
+    fn a_full_part_of_a_mapping_is_gathered_and_its_empty_part_is_not() {
+        let mut vec: Vec<u8> = Vec::with_capacity(64 << 20);
+        vec.resize(32 << 20, 7);
+        let start = vec.as_ptr().addr();
+        let ranges = gatherable().unwrap();
+        let held = |at: usize| ranges.iter().any(|(from, len)| (*from..from + len).contains(&at));
+        assert!(held(start + (16 << 20)));
+        assert!(!held(start + (48 << 20)));
+    }
+
+    #[test]
     fn only_what_is_nobodys_file_is_gathered() {
         assert_eq!(
             heading("7f0000000000-7f0000400000 rw-p 00000000 00:00 0 "),
@@ -141,9 +166,8 @@ mod tests {
             "7f0000000000-7f0000400000 rw-p 00000000 08:01 7 /usr/lib/x",
             "7f0000000000-7f0000400000 rw-p 00000000 00:00 0 [stack]",
         ] {
-            assert_eq!(heading(other), Some((0, 0)), "{other}");
+            assert_eq!(heading(other), None, "{other}");
         }
-        assert_eq!(heading("Size:               4096 kB"), None);
     }
 
     /// The flags of the mapping that holds this address, as the kernel tells them.
