@@ -35,6 +35,23 @@ pub struct Command {
 }
 
 impl Command {
+    /// This program and these arguments in that directory, with nothing to read and output that is captured.
+    pub fn new<T: Into<Text>>(argv: impl IntoIterator<Item = T>, cwd: impl Into<Text>) -> Command {
+        Command {
+            argv: argv.into_iter().map(Into::into).collect(),
+            env: Vec::new(),
+            env_clear: false,
+            cwd: cwd.into(),
+            stdin: Stdin::Empty,
+            stdout: None,
+            stderr: None,
+            timeout: None,
+            kill: default_kill(),
+            ok_exit: vec![0],
+            limits: Limits::default(),
+        }
+    }
+
     /// Shows every text of it, the values of variables included.
     pub(crate) fn each_text(&mut self, show: &mut dyn FnMut(&mut Text)) {
         self.argv.iter_mut().for_each(&mut *show);

@@ -17,7 +17,7 @@ use crate::record::{Record, Store};
 use crate::text::Text;
 
 pub use forecast::{Forecast, Slower};
-pub use order::{Outlook, arrange};
+pub use order::{Workload, arrange};
 
 /// How many earlier runs are read, the latest ones.
 const RUNS: usize = 5;
@@ -90,14 +90,12 @@ impl History {
         let seconds = end.wall.as_secs_f32();
         let run = u8::try_from(self.runs).unwrap_or(u8::MAX);
         let room = self.seen.len() < ENTRIES;
-        match self.seen.get_mut(&place(&who.task, who.item.as_ref())) {
+        let place = place(&who.task, who.item.as_ref());
+        match self.seen.get_mut(&place) {
             // In a matrix several instances have the same item: the longest one stands for them.
             Some(seen) if seen.run == run => seen.seconds = seen.seconds.max(seconds),
             Some(_) => {}
-            None if room => {
-                let place = place(&who.task, who.item.as_ref());
-                self.seen.insert(place, Seen { seconds, run });
-            }
+            None if room => drop(self.seen.insert(place, Seen { seconds, run })),
             None => {}
         }
         let tally = self.tasks.entry(who.task.clone()).or_default();

@@ -147,22 +147,9 @@ impl Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::default_kill;
 
     fn command(argv: &[&str]) -> Command {
-        Command {
-            argv: argv.iter().map(|word| Text::from(*word)).collect(),
-            env: vec![],
-            env_clear: false,
-            cwd: "/".into(),
-            stdin: Stdin::Empty,
-            stdout: None,
-            stderr: None,
-            timeout: None,
-            kill: default_kill(),
-            ok_exit: vec![0],
-            limits: Default::default(),
-        }
+        Command::new(argv.iter().copied(), "/")
     }
 
     fn key(task: &str, item: Option<&str>, argv: &[&str]) -> Key {

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use pexec_job::event::{Counts, Ended, Event, Kind, Outcome, Who};
 use pexec_job::state::{FAILURES, RunState};
-use pexec_job::text::Text;
 
 fn who(task: &str, index: u64) -> Who {
     Who {
@@ -19,22 +18,12 @@ fn who(task: &str, index: u64) -> Who {
 
 fn ended(outcome: Outcome, retry: bool) -> Box<Ended> {
     Box::new(Ended {
-        outcome,
-        exit: None,
-        signal: None,
         why: (!outcome.is_success()).then(|| "exit 1".to_owned()),
         retry,
-        leaky: false,
         wall: Duration::from_millis(2),
         user: Duration::from_millis(1),
-        system: Duration::ZERO,
         peak_rss: 10,
-        stdout: 0,
-        stderr: 0,
-        tail: Text::default(),
-        output_at: None,
-        memory_by: None,
-        content: None,
+        ..Ended::new(outcome)
     })
 }
 

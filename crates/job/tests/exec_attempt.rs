@@ -18,7 +18,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use pexec_job::command::{Command, Stdin, default_kill};
+use pexec_job::command::Command;
 use pexec_job::exec::{self, Captured, Notes, Report};
 use pexec_job::text::Text;
 use tempfile::TempDir;
@@ -37,19 +37,7 @@ impl Attempt {
     fn of(argv: &[&str]) -> Attempt {
         let dir = tempfile::tempdir().expect("a directory");
         let path = Text::from(dir.path().as_os_str().as_bytes().to_vec());
-        let command = Command {
-            argv: argv.iter().map(|&a| Text::from(a)).collect(),
-            env: vec![],
-            env_clear: false,
-            cwd: path.clone(),
-            stdin: Stdin::Empty,
-            stdout: None,
-            stderr: None,
-            timeout: None,
-            kill: default_kill(),
-            ok_exit: vec![0],
-            limits: Default::default(),
-        };
+        let command = Command::new(argv.iter().copied(), path.clone());
         let notes = Notes {
             stream: false,
             spill_dir: path,

@@ -34,20 +34,14 @@ fn attempts_of_every_kind_leave_no_child_no_descriptor_and_no_file() {
         };
         let file = dir.path().join(format!("out{n}")).as_os_str().as_bytes().to_vec();
         let command = Command {
-            argv: vec![program.into(), "-c".into(), script.into()],
-            env: vec![],
-            env_clear: false,
-            cwd: path.clone(),
             stdin,
             stdout: to_file.then(|| file.into()),
-            stderr: None,
             timeout: Some(Duration::from_millis(300)),
             kill: vec![KillStep {
                 signal: 9,
                 wait: Duration::ZERO,
             }],
-            ok_exit: vec![0],
-            limits: Default::default(),
+            ..Command::new([program, "-c", script], path.clone())
         };
         let notes = Notes {
             stream: true,

@@ -37,7 +37,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use pexec::ThreadPool;
-use pexec_job::command::{Command, Stdin, default_kill};
+use pexec_job::command::Command;
 use pexec_job::event::{Counts, Event, Kind, Outcome};
 use pexec_job::exec::{Captured, Stream};
 use pexec_job::plan::{Group, Halt, Instance, Plan, SourceError, TaskPlan};
@@ -92,17 +92,11 @@ fn instance(task: &str, index: u64, script: &str) -> Instance {
 
 fn command(script: &str, attempt: u32) -> Command {
     Command {
-        argv: vec!["sh".into(), "-c".into(), script.into()],
         env: vec![("ATTEMPT".into(), attempt.to_string().into())],
-        env_clear: false,
-        cwd: std::env::temp_dir().as_os_str().as_bytes().to_vec().into(),
-        stdin: Stdin::Empty,
-        stdout: None,
-        stderr: None,
-        timeout: None,
-        kill: default_kill(),
-        ok_exit: vec![0],
-        limits: Default::default(),
+        ..Command::new(
+            ["sh", "-c", script],
+            std::env::temp_dir().as_os_str().as_bytes().to_vec(),
+        )
     }
 }
 

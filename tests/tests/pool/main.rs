@@ -7,6 +7,7 @@ pexec::test_init!();
 
 mod actor;
 mod actor_handles;
+mod again;
 mod asynchronous;
 mod autopsy;
 mod batches;

@@ -1,7 +1,6 @@
 //! What happens when a template, its initializer or a fork goes wrong; and that whatever holds for workers that were
 //! started holds for those that were forked.
 
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -10,6 +9,7 @@ use pexec_tests::gate::{arrive, pass};
 use pexec_tests::tasks::{add, die_by, nap_then, pid};
 use pexec_tests::{Gate, LeakSweep, processes, wait_until};
 
+use crate::again;
 use crate::zygote::{templates, zygote};
 
 /// Says which start method a run of the other modules is about.
@@ -29,24 +29,7 @@ const MODULES: [&str; 7] = [
 #[test]
 fn what_holds_for_started_workers_holds_for_forked_ones() {
     let _sweep = LeakSweep::new();
-    let output = Command::new(std::env::current_exe().expect("a path"))
-        .args(MODULES)
-        .args(["--test-threads=1"])
-        .env(METHOD, "zygote")
-        .stdin(Stdio::null())
-        .output()
-        .expect("this very binary starts");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success(),
-        "forked: {}\n{text}\n{}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
-    assert!(
-        !text.contains(" 0 passed"),
-        "the modules' names have changed: {text}"
-    );
+    again::run(&MODULES, METHOD, "zygote");
 }
 
 fn template() -> i32 {

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -111,13 +112,10 @@ fn end_all(child: &mut Child) -> Tried {
     let mut line = String::new();
     output.read_line(&mut line).map_err(|error| error.to_string())?;
     process::kill_group(child.id() as i32, Signal::SIGKILL);
-    let reader = thread::spawn(move || output.read_to_end(&mut Vec::new()));
-    let until = Instant::now() + Duration::from_secs(10);
-    while !reader.is_finished() {
-        if Instant::now() > until {
-            return no("descendants still ran 10s after their group was killed");
-        }
-        thread::sleep(Duration::from_millis(1));
+    let (closed, gone) = mpsc::channel();
+    thread::spawn(move || closed.send(output.read_to_end(&mut Vec::new())));
+    if gone.recv_timeout(Duration::from_secs(10)).is_err() {
+        return no("descendants still ran 10s after their group was killed");
     }
     Ok("one signal ended a command and its descendants".to_owned())
 }

@@ -20,22 +20,11 @@ fn who(index: u64) -> Who {
 
 fn ended(outcome: Outcome, why: &str, tail: &str) -> Box<Ended> {
     Box::new(Ended {
-        outcome,
-        exit: None,
-        signal: None,
         why: Some(why.to_owned()),
-        retry: false,
-        leaky: false,
         wall: Duration::from_millis(10),
         user: Duration::from_millis(1500),
-        system: Duration::ZERO,
-        peak_rss: 0,
-        stdout: 0,
-        stderr: 0,
         tail: tail.into(),
-        output_at: None,
-        memory_by: None,
-        content: None,
+        ..Ended::new(outcome)
     })
 }
 

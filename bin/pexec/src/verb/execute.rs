@@ -104,11 +104,11 @@ pub(super) fn execute(
         .unwrap_or(Output::Grouped);
     let jobs = pool::jobs(&plan);
     // Who wants the output in order would wait for the first instance's behind all that were started before it.
-    let outlook = match history.is_empty() {
-        true => history::Outlook::default(),
+    let workload = match history.is_empty() {
+        true => history::Workload::default(),
         false => history::arrange(&mut plan, &history, mode != Output::Ordered),
     };
-    let forecast = Forecast::new(Arc::new(history), outlook, jobs);
+    let forecast = Forecast::new(Arc::new(history), workload, jobs);
     let progress = Progress::new(flags.progress, terminal, logging, clock.now());
     let started = Watch::start(interrupt.clone(), pause.clone(), glance.clone()).and_then(|watch| {
         Ok((

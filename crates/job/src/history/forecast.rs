@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{History, Outlook};
+use super::{History, Workload};
 use crate::event::{Event, Kind, Outcome};
 use crate::state::RunState;
 use crate::text::Text;
@@ -17,7 +17,7 @@ const NOISE: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub struct Forecast {
     history: Arc<History>,
-    outlook: Outlook,
+    workload: Workload,
     jobs: usize,
     /// Of those that have ended: what was expected of them, what they took, and how many they are.
     expected: Duration,
@@ -40,10 +40,10 @@ pub struct Slower {
 
 impl Forecast {
     /// For a run with `jobs` workers.
-    pub fn new(history: Arc<History>, outlook: Outlook, jobs: usize) -> Forecast {
+    pub fn new(history: Arc<History>, workload: Workload, jobs: usize) -> Forecast {
         Forecast {
             history,
-            outlook,
+            workload,
             jobs,
             ..Forecast::default()
         }
@@ -94,14 +94,14 @@ impl Forecast {
     /// How long the rest of the run takes, at least and at most; `None`: not enough is known.
     pub fn left(&self, state: &RunState) -> Option<(Duration, Duration)> {
         let counts = state.counts();
-        let known = self.outlook.known;
+        let known = self.workload.known;
         if known == 0 || !state.planned_complete() || counts.planned == 0 {
             return None;
         }
-        let all = (known + self.outlook.unknown) as f64;
-        let unknown = self.outlook.unknown as f64 / all;
+        let all = (known + self.workload.unknown) as f64;
+        let unknown = self.workload.unknown as f64 / all;
         // What nothing is known of is taken to be like the rest, and what had nothing to do like what had.
-        let work = self.outlook.work.as_secs_f64() * all / known as f64;
+        let work = self.workload.work.as_secs_f64() * all / known as f64;
         let skipped = (counts.kept + counts.up_to_date) as f64 / counts.planned as f64;
         let running: f64 = state
             .running()
@@ -134,12 +134,12 @@ mod tests {
 
     fn forecast(work: u64, known: u64, unknown: u64) -> Forecast {
         let history = history(&[("a", 1.0), ("b", 3.0)]);
-        let outlook = Outlook {
+        let workload = Workload {
             work: Duration::from_secs(work),
             known,
             unknown,
         };
-        Forecast::new(Arc::new(history), outlook, 2)
+        Forecast::new(Arc::new(history), workload, 2)
     }
 
     fn planned(total: u64) -> RunState {

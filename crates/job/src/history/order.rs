@@ -18,7 +18,7 @@ const WORTH: Duration = Duration::from_millis(5);
 
 /// What a history makes one expect of a plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Outlook {
+pub struct Workload {
     /// All that is known of, one after the other.
     pub work: Duration,
     /// How many instances that is.
@@ -29,13 +29,13 @@ pub struct Outlook {
 
 /// Looks at what the plan's instances took in earlier runs and, with `longest_first`, lets those that took longest begin
 /// where their source can be looked at without being used up.
-pub fn arrange(plan: &mut Plan, history: &History, longest_first: bool) -> Outlook {
-    let mut outlook = Outlook::default();
+pub fn arrange(plan: &mut Plan, history: &History, longest_first: bool) -> Workload {
+    let mut workload = Workload::default();
     for task in &mut plan.tasks {
         match task.preview.as_ref().filter(|_| history.knows(&task.name)) {
-            None => outlook.unknown += task.total.unwrap_or(0),
+            None => workload.unknown += task.total.unwrap_or(0),
             Some(preview) => {
-                if let Some(longest) = preview().and_then(|all| look(&task.name, all, history, &mut outlook))
+                if let Some(longest) = preview().and_then(|all| look(&task.name, all, history, &mut workload))
                     && longest_first
                 {
                     lead(task, longest);
@@ -43,7 +43,7 @@ pub fn arrange(plan: &mut Plan, history: &History, longest_first: bool) -> Outlo
             }
         }
     }
-    outlook
+    workload
 }
 
 /// One of the longest; the shortest of them is the greatest, so that a heap gives it up first.
@@ -79,7 +79,7 @@ impl Ord for Long {
 }
 
 /// The longest instances, longest first; `None`: their order makes no difference, or the source broke.
-fn look(task: &str, all: Instances, history: &History, outlook: &mut Outlook) -> Option<Vec<Long>> {
+fn look(task: &str, all: Instances, history: &History, workload: &mut Workload) -> Option<Vec<Long>> {
     let mut longest = BinaryHeap::new();
     let (mut work, mut known) = (Duration::ZERO, 0u32);
     for instance in all {
@@ -92,8 +92,8 @@ fn look(task: &str, all: Instances, history: &History, outlook: &mut Outlook) ->
             longest.pop();
         }
     }
-    outlook.work += work;
-    outlook.known += u64::from(known);
+    workload.work += work;
+    workload.known += u64::from(known);
     let longest = longest.into_sorted_vec();
     let mean = work.checked_div(known)?;
     (longest.first()?.expected > mean + mean / 4 + WORTH).then_some(longest)
@@ -171,8 +171,8 @@ mod tests {
         let items = texts(&["a", "b", "c", "new", "d"]);
         let mut plan = plan(items.clone(), items);
         let history = history(&[("a", 1.0), ("b", 9.0), ("c", 2.0), ("d", 4.0)]);
-        let outlook = arrange(&mut plan, &history, true);
-        assert_eq!((outlook.work, outlook.known), (Duration::from_secs(20), 5));
+        let workload = arrange(&mut plan, &history, true);
+        assert_eq!((workload.work, workload.known), (Duration::from_secs(20), 5));
         let expected = ["1 b", "3 new", "4 d", "2 c", "0 a"];
         assert_eq!(order(plan), expected.map(|name| Ok(name.to_owned())));
     }

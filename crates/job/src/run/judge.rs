@@ -294,22 +294,13 @@ fn signal_text(n: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::command::{Command, Stdin, default_kill};
-    use crate::limits::Limits;
+    use crate::command::Command;
 
     fn command() -> Work {
         Work::Command(Command {
-            argv: vec!["x".into()],
-            env: vec![],
-            env_clear: false,
-            cwd: "/".into(),
-            stdin: Stdin::Empty,
-            stdout: None,
-            stderr: None,
             timeout: Some(Duration::from_secs(30)),
-            kill: default_kill(),
             ok_exit: vec![0, 4],
-            limits: Limits::default(),
+            ..Command::new(["x"], "/")
         })
     }
 

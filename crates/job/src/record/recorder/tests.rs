@@ -7,7 +7,7 @@ use std::time::Duration;
 use pexec::ThreadPool;
 
 use super::*;
-use crate::command::{Command, Stdin, default_kill};
+use crate::command::Command;
 use crate::event::{Event, Kind, Outcome};
 use crate::plan::{Instance, Plan, Retry, TaskPlan};
 use crate::run::{self, Options, OutputChunk, Sink};
@@ -190,17 +190,8 @@ fn task(name: &str, needs: &[usize], count: u64, script: &str) -> TaskPlan {
 
 fn command(script: &str, attempt: u32) -> Command {
     Command {
-        argv: vec!["sh".into(), "-c".into(), script.into()],
         env: vec![("ATTEMPT".into(), attempt.to_string().into())],
-        env_clear: false,
-        cwd: "/".into(),
-        stdin: Stdin::Empty,
-        stdout: None,
-        stderr: None,
-        timeout: None,
-        kill: default_kill(),
-        ok_exit: vec![0],
-        limits: Default::default(),
+        ..Command::new(["sh", "-c", script], "/")
     }
 }
 
