@@ -46,7 +46,8 @@ use crate::function::Descriptor;
 use crate::future::slot::SlotRef;
 use crate::observed::Observer;
 use crate::process::info::{PoolStats, WorkerInfo, WorkerState, resident_bytes};
-use crate::process::shared::{Command, NewTask, Placed, Pushes, Shared};
+use crate::process::queue::{Command, NewTask, Pushes};
+use crate::process::shared::{Placed, Shared};
 use link::Link;
 use slots::Slots;
 pub(crate) use spawn::Launch;
@@ -247,7 +248,7 @@ impl Driver {
     /// From the seat of a thread that submits: a task, and what goes with it at once. With `alone` nobody else does
     /// turns, so this thread looks at the answers now and then. `None`: it is not accepted.
     pub(crate) fn submit_now(&mut self, task: NewTask, alone: bool) -> Option<Placed> {
-        if self.shared.has_commands() {
+        if self.shared.queue.has_pushed() {
             let now = self.clock.now();
             self.now = now;
             self.take_pushed(now);
@@ -279,7 +280,7 @@ impl Driver {
             }
             let mut left_queue = 0;
             self.send(worker, key, cell, 1, Some(&argument), &mut left_queue);
-            self.shared.left_queue(left_queue);
+            self.shared.queue.left(left_queue);
             // In the middle of a flood a worker that has enough to do learns of more a row at a time: to wake it for
             // each task would cost more than the task. Should the flood end here, the next turn tells it.
             later = alone && load == Load::Little && self.in_a_row > ROW;
@@ -339,11 +340,11 @@ impl Driver {
         } = self;
         let has_news = |slot: usize| links.0[slot].as_ref().is_some_and(Link::has_news);
         let has_room = |slot: usize| links.0[slot].as_ref().is_some_and(Link::has_room);
-        let mut news = || shared.has_commands() || busy.any(has_news) || unsent.any(has_room);
+        let mut news = || shared.queue.has_pushed() || busy.any(has_news) || unsent.any(has_room);
         if !busy.is_empty() && spin.look(&mut news) {
             return None;
         }
-        if self.listen() || self.shared.has_commands() {
+        if self.listen() || self.shared.queue.has_pushed() {
             return None;
         }
         self.now = self.clock.now();
@@ -430,13 +431,14 @@ impl Driver {
     /// Handles what was pushed.
     fn take_pushed(&mut self, now: Instant) {
         let mut pushed = std::mem::take(&mut self.pushed);
-        self.shared.take(&mut pushed);
+        self.shared.queue.take(&mut pushed);
         for task in pushed.tasks.drain(..) {
             if let Err(slot) = self.submit(task) {
                 // Pushed before the pool broke, taken after: the reason is known by now.
                 self.shared
-                    .left_queue(usize::from(slot.waiting.swap(false, Ordering::Relaxed)));
-                slot.fail(self.shared.refused(&self.shared.refusal()));
+                    .queue
+                    .left(usize::from(slot.waiting.swap(false, Ordering::Relaxed)));
+                slot.fail(self.shared.refused(&self.shared.queue.refusal()));
             }
         }
         for command in pushed.commands.drain(..) {

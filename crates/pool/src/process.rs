@@ -2,10 +2,13 @@
 
 pub(crate) mod alone;
 pub(crate) mod builder;
+mod callers;
 pub(crate) mod info;
 pub(crate) mod lead;
 pub(crate) mod percentiles;
+pub(crate) mod queue;
 pub(crate) mod shared;
+mod sleeper;
 
 use std::any::Any;
 use std::cell::Cell;
@@ -19,7 +22,8 @@ use pexec_proto::codec;
 pub use builder::{ProcessPoolBuilder, StartMethod, Transport};
 pub use info::{PoolStats, WorkerInfo, WorkerState};
 pub use percentiles::Percentiles;
-use shared::{Command, NewTask, Pushed, Shared};
+use queue::{Command, NewTask, Pushed};
+use shared::Shared;
 
 use crate::core::{Policy, Retry};
 use crate::error::{BuildError, Side, TaskError, TrySubmitError};
@@ -184,7 +188,7 @@ impl ProcessPool {
     }
 
     fn wait(&self, until: Option<Instant>) -> bool {
-        let finished = self.shared.wait_finished(until);
+        let finished = self.shared.queue.wait_finished(until);
         if finished {
             self.shared.observed.drain();
             self.shared.callbacks.drain();
@@ -325,7 +329,7 @@ impl Executor for ProcessPool {
         const { assert_no_captures::<F>() };
         let wait = admission == Admission::Wait;
         if !wait {
-            match self.shared.would_accept(false) {
+            match self.shared.queue.would_accept(false) {
                 Pushed::Yes => {}
                 Pushed::Full => return Err(TrySubmitError::Full(arg)),
                 Pushed::Refused(_) => return Err(TrySubmitError::Closed(arg)),
@@ -369,7 +373,7 @@ impl Executor for ProcessPool {
             }
             (Pushed::Full, None) => {
                 // Whoever waits is not told that there is no room.
-                slot.fail(self.shared.refusal().error());
+                slot.fail(self.shared.queue.refusal().error());
             }
         }
         Ok(TaskFuture::new(slot))

@@ -31,7 +31,7 @@ impl Driver {
             for action in actions.drain(..) {
                 self.carry_out_one(now, action, &mut left_queue);
             }
-            self.shared.left_queue(left_queue);
+            self.shared.queue.left(left_queue);
         }
         self.actions = actions;
     }
@@ -83,7 +83,7 @@ impl Driver {
                     only.set_broken(&reason);
                 }
                 tracing::error!(pool = %self.shared.name, %reason, "pool broken");
-                self.shared.refuse_from_now_on(reason);
+                self.shared.queue.refuse_from_now_on(reason);
             }
             Action::Closed => self.closed = true,
         }

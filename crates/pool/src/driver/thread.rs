@@ -13,13 +13,13 @@ pub(crate) fn run(shared: &Arc<Shared>, driver: Driver) {
         // A bug of ours (or of a waker's): better a broken pool that says so than futures that never end. The workers
         // end with their links.
         let reason = "the pool's thread panicked; its message is on standard error".to_owned();
-        shared.refuse_from_now_on(reason.clone());
+        shared.queue.refuse_from_now_on(reason.clone());
         if let Some(driver) = shared.seat().take() {
             driver.abandon(&reason);
         }
     }
     tracing::debug!(pool = %shared.name, "pool closed");
-    let (late, refusal) = shared.finish();
+    let (late, refusal) = shared.queue.finish();
     for task in late.tasks {
         task.slot.fail(shared.refused(&refusal));
     }

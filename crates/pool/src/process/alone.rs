@@ -10,7 +10,8 @@ use std::time::Instant;
 use nix::sys::signal::Signal;
 
 use super::encode;
-use super::shared::{Command, NewTask, Pushed, Shared};
+use super::queue::{Command, NewTask, Pushed};
+use super::shared::Shared;
 use super::{HANDLE_WEIGHT, ProcessPoolBuilder};
 use crate::autopsy::{Autopsy, Exit};
 use crate::error::BuildError;
@@ -180,7 +181,7 @@ impl Alone {
 
     /// Waits until the process is gone and reaped. False: not until then.
     pub(crate) fn wait_gone(&self, until: Option<Instant>) -> bool {
-        self.shared.wait_finished(until)
+        self.shared.queue.wait_finished(until)
     }
 
     /// Waits until every callback has run.
