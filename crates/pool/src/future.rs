@@ -2,6 +2,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod bytes;
+pub(crate) mod control;
 pub(crate) mod slot;
 pub(crate) mod wait;
 

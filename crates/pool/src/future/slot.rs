@@ -4,64 +4,31 @@
 //! the return value. Waiters are taken out under the lock and woken outside of it, so a waker or a callback may
 //! touch this very slot.
 
-use std::any::Any;
+mod body;
+mod waiters;
+
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::batch::Batch;
 use super::bytes::{Bytes, Descriptors};
+use super::control::Controller;
 use crate::error::TaskError;
 use crate::function::Descriptor;
 use crate::ids::TaskId;
 use crate::outcome::{Outcome, Output};
+use body::Body;
+pub(crate) use body::{Carried, End, Value};
+pub(crate) use waiters::Notify;
+use waiters::{Waiter, for_each_waiter};
 
 const QUEUED: u8 = 0;
 const RUNNING: u8 = 1;
 const DONE: u8 = 2;
 
-/// What a task gave back.
-pub(crate) enum Value {
-    /// The codec's bytes, from another process.
-    Encoded(Bytes),
-    /// Likewise, with what came along.
-    Carried(Box<Carried>),
-    /// The value itself, from this process.
-    Local(Box<dyn Any + Send>),
-    /// Each item's, in the slot's batch.
-    Batch,
-}
-
-/// The end of a task; errors are boxed because millions of slots wait and few fail.
-pub(crate) type End = Result<Value, Box<TaskError>>;
-
 /// Called with what a running task emits.
 pub(crate) type EmitFn = Box<dyn Fn(&[u8]) + Send + Sync>;
-
-/// What an executor can be asked about a task that it accepted.
-pub(crate) trait Control: Send + Sync {
-    fn cancel(&self, slot: &SlotRef) -> bool;
-    fn kill(&self, slot: &SlotRef) -> bool;
-    fn interrupt(&self, slot: &SlotRef) -> bool;
-    /// Whether a task that is accepted and not done has started.
-    fn is_running(&self, _slot: &Slot) -> bool {
-        false
-    }
-    /// Waits on this thread with the executor's own means, if that is quicker. True: it is done.
-    fn wait_here(&self, _done: &dyn Fn() -> bool, _until: Option<Instant>) -> bool {
-        false
-    }
-    /// Somebody has waited this long for a task.
-    fn waited(&self, _how_long: Duration) {}
-    /// Somebody counts on being told, and does not wait on a thread of the executor's knowledge.
-    fn look_after(&self) {}
-    /// Runs a callback on a thread where it may block.
-    fn run_callback(&self, callback: Box<dyn FnOnce() + Send>);
-}
-
-/// An executor's hand on its tasks; thin, because every task has one.
-pub(crate) type Controller = Arc<Box<dyn Control>>;
 
 /// What only some tasks have.
 #[derive(Default)]
@@ -72,49 +39,6 @@ pub(crate) struct Extra {
     pub(crate) batch: Option<Batch>,
     /// Its argument has handles.
     pub(crate) carries: bool,
-}
-
-/// A value's encoding, and the descriptors of the handles in it.
-#[derive(Clone)]
-pub(crate) struct Carried {
-    pub(crate) bytes: Bytes,
-    pub(crate) descriptors: Descriptors,
-}
-
-type Callback = Box<dyn FnOnce(&Outcome) + Send>;
-
-enum Waiter {
-    Wake(Waker),
-    Notify(Arc<dyn Notify>, usize),
-    Call(Callback),
-}
-
-/// Told that the future with this index is done.
-pub(crate) trait Notify: Send + Sync {
-    fn notify(&self, index: usize);
-}
-
-/// What a task leaves behind in its slot, by its stage.
-enum Body {
-    /// Nothing: no argument, or a value that lies elsewhere.
-    Empty,
-    /// Its encoded argument until it is done, then its encoded value.
-    Bytes(Bytes),
-    /// Likewise, of a value with handles.
-    Carried(Box<Carried>),
-    Local(Box<dyn Any + Send>),
-    Failed(Box<TaskError>),
-    /// It was handed out; a failure stays, for callbacks that come late.
-    HandedOut(Option<Box<TaskError>>),
-}
-
-impl Body {
-    fn failure(&self) -> Option<&TaskError> {
-        match self {
-            Body::Failed(error) | Body::HandedOut(Some(error)) => Some(error),
-            _ => None,
-        }
-    }
 }
 
 /// Only few tasks have any of it at a time.
@@ -133,25 +57,6 @@ struct State {
 }
 
 impl State {
-    /// `None`: that was done before.
-    fn hand_out(&mut self) -> Option<End> {
-        let end = match std::mem::replace(&mut self.body, Body::HandedOut(None)) {
-            Body::Bytes(bytes) => Ok(Value::Encoded(bytes)),
-            Body::Carried(carried) => Ok(Value::Carried(carried)),
-            Body::Local(value) => Ok(Value::Local(value)),
-            Body::Failed(error) => {
-                self.body = Body::HandedOut(Some(error.clone()));
-                Err(error)
-            }
-            Body::Empty => Ok(Value::Batch),
-            Body::HandedOut(failure) => {
-                self.body = Body::HandedOut(failure);
-                return None;
-            }
-        };
-        Some(end)
-    }
-
     fn attend(&mut self) -> &mut Attendance {
         self.attendance.get_or_insert_default()
     }
@@ -356,13 +261,7 @@ impl Slot {
 
     /// Puts the end down and wakes whoever waits. False: the task had ended before, and nothing changed.
     pub(crate) fn complete(&self, end: End) -> bool {
-        let body = match end {
-            Ok(Value::Encoded(bytes)) => Body::Bytes(bytes),
-            Ok(Value::Carried(carried)) => Body::Carried(carried),
-            Ok(Value::Local(value)) => Body::Local(value),
-            Ok(Value::Batch) => Body::Empty,
-            Err(error) => Body::Failed(self.with_attempts(error)),
-        };
+        let body = Body::of(end.map_err(|error| self.with_attempts(error)));
         let (waiters, argument) = {
             let mut state = self.lock();
             if self.is_done() {
@@ -433,7 +332,7 @@ impl Slot {
         if !self.is_done() {
             return None;
         }
-        let end = self.lock().hand_out();
+        let end = self.lock().body.hand_out();
         Some(end.unwrap_or_else(|| handed_out()))
     }
 
@@ -444,100 +343,9 @@ impl Slot {
     /// As [`Slot::take`].
     pub(crate) fn into_end(self) -> End {
         let mut state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        match state.hand_out() {
+        match state.body.hand_out() {
             Some(end) => end,
             None => handed_out(),
-        }
-    }
-
-    /// Registers a waiter; false: it has ended, nothing was registered.
-    fn register(&self, waiter: impl FnOnce(&mut Vec<Waiter>)) -> bool {
-        let mut state = self.lock();
-        let open = !self.is_done();
-        if open {
-            waiter(&mut state.attend().waiters);
-        }
-        open
-    }
-
-    /// Wakes `waker` at the end; false: it has ended, nothing was registered.
-    pub(crate) fn wake_at_end(&self, waker: &Waker) -> bool {
-        let open = self.register(|waiters| {
-            let known = waiters
-                .iter()
-                .any(|w| matches!(w, Waiter::Wake(old) if old.will_wake(waker)));
-            if !known {
-                waiters.push(Waiter::Wake(waker.clone()));
-            }
-        });
-        if open {
-            self.control.look_after();
-        }
-        open
-    }
-
-    /// Replaces the waker that an earlier poll of the same future left.
-    pub(crate) fn replace_waker(&self, waker: &Waker) -> bool {
-        let open = self.register(|waiters| {
-            let old = waiters.iter_mut().find_map(|w| match w {
-                Waiter::Wake(old) => Some(old),
-                _ => None,
-            });
-            match old {
-                Some(old) => old.clone_from(waker),
-                None => waiters.push(Waiter::Wake(waker.clone())),
-            }
-        });
-        if open {
-            self.control.look_after();
-        }
-        open
-    }
-
-    /// Forgets a waker whose thread has stopped waiting.
-    pub(crate) fn forget_waker(&self, waker: &Waker) {
-        if let Some(waiters) = self.lock().waiters() {
-            waiters.retain(|w| !matches!(w, Waiter::Wake(old) if old.will_wake(waker)));
-        }
-    }
-
-    /// Tells `notify` at the end, or now. Whoever then waits has the executor look after it, or waits with its means.
-    pub(crate) fn notify_at_end(&self, notify: &Arc<dyn Notify>, index: usize) {
-        if !self.register(|waiters| waiters.push(Waiter::Notify(Arc::clone(notify), index))) {
-            notify.notify(index);
-        }
-    }
-
-    /// Has those who are told of this batch's end be told of its rest's too, by the number of its first item.
-    pub(crate) fn tell_of_rest(&self, rest: &Slot, kept: usize) {
-        let mut told = Vec::new();
-        if let Some(waiters) = self.lock().waiters() {
-            for waiter in waiters {
-                if let Waiter::Notify(notify, index) = waiter {
-                    told.push((Arc::clone(notify), *index + kept));
-                }
-            }
-        }
-        for (notify, index) in told {
-            rest.notify_at_end(&notify, index);
-        }
-    }
-
-    /// Forgets everybody who was registered as `notify`.
-    pub(crate) fn forget_notify(&self, notify: &Arc<dyn Notify>) {
-        if let Some(waiters) = self.lock().waiters() {
-            waiters.retain(|w| !matches!(w, Waiter::Notify(old, _) if Arc::ptr_eq(old, notify)));
-        }
-    }
-
-    /// Calls back at the end, or now and here.
-    pub(crate) fn call_at_end(&self, callback: Callback) {
-        let mut callback = Some(callback);
-        if self.register(|waiters| waiters.extend(callback.take().map(Waiter::Call))) {
-            self.control.look_after();
-        }
-        if let Some(callback) = callback {
-            contain(callback, &self.outcome());
         }
     }
 
@@ -573,27 +381,4 @@ impl Slot {
 
 fn handed_out() -> ! {
     panic!("a TaskFuture was used after it had given its result")
-}
-
-fn for_each_waiter(slot: &Slot, waiters: Option<Vec<Waiter>>) {
-    let mut calls = Vec::new();
-    for waiter in waiters.into_iter().flatten() {
-        match waiter {
-            Waiter::Wake(waker) => waker.wake(),
-            Waiter::Notify(notify, index) => notify.notify(index),
-            Waiter::Call(callback) => calls.push(callback),
-        }
-    }
-    if !calls.is_empty() {
-        let outcome = slot.outcome();
-        slot.control.run_callback(Box::new(move || {
-            calls.into_iter().for_each(|c| contain(c, &outcome));
-        }));
-    }
-}
-
-/// A callback is the user's code on our thread: its panic is reported like any other panic (by the hook) and
-/// goes no further, so the callbacks after it still run.
-fn contain(callback: Callback, outcome: &Outcome) {
-    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| callback(outcome)));
 }

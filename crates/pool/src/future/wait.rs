@@ -7,7 +7,8 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use super::TaskFuture;
-use super::slot::{Controller, Notify, Slot, SlotRef};
+use super::control::Controller;
+use super::slot::{Notify, Slot, SlotRef};
 use crate::error::{Deadline, TaskError};
 use crate::function::Payload;
 

@@ -16,7 +16,8 @@ use super::{HANDLE_WEIGHT, ProcessPoolBuilder};
 use crate::autopsy::{Autopsy, Exit};
 use crate::error::BuildError;
 use crate::function::{Descriptor, Payload};
-use crate::future::slot::{Carried, Controller, Slot, SlotRef};
+use crate::future::control::Controller;
+use crate::future::slot::{Carried, Slot, SlotRef};
 use crate::ids::next_task_id;
 use crate::options::TaskOptions;
 

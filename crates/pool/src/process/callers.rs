@@ -12,7 +12,8 @@ use super::lead;
 use super::queue::Command;
 use super::shared::Shared;
 use crate::driver::Source;
-use crate::future::slot::{Control, Slot, SlotRef};
+use crate::future::control::Control;
+use crate::future::slot::{Slot, SlotRef};
 
 impl Shared {
     /// Waits on this thread, as the pool's leader, if that promises to be quick. True: it is done.

@@ -22,7 +22,7 @@ use super::sleeper::Sleeper;
 use crate::callbacks::Callbacks;
 use crate::driver::{Driver, Source, Watch};
 use crate::error::TaskError;
-use crate::future::slot::Controller;
+use crate::future::control::Controller;
 use crate::observed;
 
 pub(crate) struct Shared {
