@@ -14,8 +14,10 @@
 
 mod deaths;
 mod dispatch;
+mod life;
 mod queue;
 mod ranks;
+mod recall;
 mod recycle;
 mod retry;
 mod size;
@@ -32,6 +34,7 @@ use std::time::{Duration, Instant};
 pub(crate) use deaths::Departure;
 use dispatch::Rotation;
 pub(crate) use dispatch::{Load, Placement};
+pub(crate) use life::Standing;
 use queue::Delayed;
 pub(crate) use queue::after;
 pub(crate) use recycle::Recycle;
@@ -39,7 +42,6 @@ pub use retry::{Cause, Retry};
 pub(crate) use size::Size;
 use tasks::Task;
 pub(crate) use tasks::{Answer, Key, Policy, ResultKind};
-pub(crate) use workers::Standing;
 use workers::Worker;
 
 /// How many tasks may be under way to one worker; the cells of the shared page bound it.
@@ -305,7 +307,7 @@ impl Core {
     pub(crate) fn terminate(&mut self, now: Instant, recall: &mut dyn Recall) {
         self.shut_down(true, recall);
         for worker in 0..self.workers.len() {
-            self.kill_worker(worker, workers::Why::Terminated, now);
+            self.kill_worker(worker, life::Why::Terminated, now);
         }
     }
 

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use super::life::{Life, Why};
 use super::tasks::Key;
-use super::workers::{Life, Why};
 use super::{Action, Cause, Core, Ending, Ran, Recall, State};
 
 /// Failed starts in a row that break a pool: the fourth would fail like the three before it.

@@ -3,8 +3,9 @@
 
 use std::time::Instant;
 
+use super::life::Life;
 use super::tasks::{Key, Place};
-use super::workers::{Life, Sent, Worker};
+use super::workers::{Sent, Worker};
 use super::{Action, Core, Recall, State};
 
 /// Whose turn it is when tasks come one by one: the worker that got the last, if it is so quick that to wake another

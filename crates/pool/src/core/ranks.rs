@@ -6,7 +6,8 @@
 
 use std::time::Instant;
 
-use super::workers::{Life, PATIENCE, Worker};
+use super::life::Life;
+use super::workers::{PATIENCE, Worker};
 use super::{Action, Core, Recall, WINDOW_MIN};
 
 /// What lies ahead at a worker and may not have started.

@@ -6,8 +6,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::life::Life;
 use super::tasks::Place;
-use super::workers::{Life, Sent, Worker};
+use super::workers::{Sent, Worker};
 use super::{Action, Core, Recall, State};
 
 /// What a worker may have before it is replaced. `None`: as much as it likes.

@@ -5,7 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::workers::{Life, Why, Worker};
+use super::life::{Life, Why};
+use super::workers::Worker;
 use super::{Action, Core, Recall, State};
 
 /// So many workers; the least is not 0, and the most is not less.

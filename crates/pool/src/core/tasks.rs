@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use pexec_proto::Limits;
 
+use super::life::{Life, Why};
 use super::queue::{End, after};
-use super::workers::{Life, Why};
 use super::{Action, Cause, Core, Ending, Placement, Recall, Retry, State};
 
 /// A task's place in the core's table, dense and used again.

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::life::{Life, Why};
 use super::queue::{Delayed, End};
-use super::workers::{Life, RESPONSE, Why, Worker};
+use super::workers::{RESPONSE, Worker};
 use super::{Action, Core, Recall, State};
 
 /// A timer that is dealt with so long after its time is no sign of a slow worker: it is this process that did not run,

@@ -3,8 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
+use crate::core::life::Life;
 use crate::core::tasks::{Place, Task};
-use crate::core::workers::{Life, Worker};
+use crate::core::workers::Worker;
 use crate::core::{Core, Key, State, WINDOW_MAX};
 
 /// Panics at the first entry that contradicts another.

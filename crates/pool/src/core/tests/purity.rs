@@ -1,11 +1,13 @@
 //! The core does no I/O, reads no clock and starts nothing: its sources import nothing that could.
 
-const SOURCES: [(&str, &str); 11] = [
+const SOURCES: [(&str, &str); 13] = [
     ("core.rs", include_str!("../../core.rs")),
     ("deaths.rs", include_str!("../deaths.rs")),
     ("dispatch.rs", include_str!("../dispatch.rs")),
+    ("life.rs", include_str!("../life.rs")),
     ("queue.rs", include_str!("../queue.rs")),
     ("ranks.rs", include_str!("../ranks.rs")),
+    ("recall.rs", include_str!("../recall.rs")),
     ("recycle.rs", include_str!("../recycle.rs")),
     ("retry.rs", include_str!("../retry.rs")),
     ("size.rs", include_str!("../size.rs")),
@@ -39,6 +41,7 @@ fn the_core_imports_only_the_protocol_std_and_itself() {
                 "super::",
                 "deaths::",
                 "dispatch::",
+                "life::",
                 "queue::",
                 "recycle::",
                 "retry::",

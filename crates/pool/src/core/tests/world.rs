@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use super::books;
 use super::process::{Doing, Machine, Weather};
 use super::truth::{Chance, Truth};
+use crate::core::life::Life;
 use crate::core::tasks::Place;
-use crate::core::workers::{Life, Worker};
+use crate::core::workers::Worker;
 use crate::core::{Action, Config, Core, Recycle, Size, State};
 
 pub(super) struct World {

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::World;
+use crate::core::life::Life;
 use crate::core::retry::{Cause, Retry};
 use crate::core::tasks::Place;
 use crate::core::tests::process::Call;
 use crate::core::tests::truth::Chance;
-use crate::core::workers::Life;
 use crate::core::{Load, Placement, Policy, State};
 
 impl World {

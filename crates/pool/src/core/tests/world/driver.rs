@@ -1,9 +1,9 @@
 //! The driver's part in a played world: it reads what workers say, and carries out what the core has decided.
 
 use super::World;
+use crate::core::life::{Life, Why};
 use crate::core::tests::process::{Call, Cell, Doing, Frame, Order, Process};
 use crate::core::tests::truth::Outcome;
-use crate::core::workers::{Life, Why};
 use crate::core::{Action, Answer, Cause, Ending, Key, ResultKind, State};
 
 impl World {
