@@ -7,6 +7,8 @@ mod told;
 use std::path::{Path, PathBuf};
 
 use pexec_job::event::Event;
+use pexec_job::plan::Plan;
+use pexec_job::planner::Unknown;
 use pexec_job::record::{Record, Store};
 
 pub(crate) use chosen::{Chosen, Search};
@@ -29,6 +31,23 @@ pub(crate) fn store(run_dir: Option<&Path>) -> Store {
 /// The record that is meant.
 pub(crate) fn find(store: &Store, run: &str) -> Result<Record, Exit> {
     store.find(run).map_err(|error| unusable(&error))
+}
+
+/// The job file of a record that an instance ran by, as `recall` says, with what that gave. Of several the latest.
+pub(crate) fn job_file_of(
+    record: &Record,
+    recall: impl Fn(&Path) -> Result<Plan, Unknown>,
+) -> Result<(PathBuf, Plan), Unknown> {
+    let mut first = None;
+    for path in record.job_paths() {
+        match recall(&path) {
+            Ok(plan) => return Ok((path, plan)),
+            Err(error) => {
+                first.get_or_insert(error);
+            }
+        }
+    }
+    Err(first.unwrap_or_else(|| Unknown::Gone("the record has no job file".to_owned())))
 }
 
 /// Shows every event of a record to `look`. What is damaged is told, and what was cut off at the end.

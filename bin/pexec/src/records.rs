@@ -129,9 +129,13 @@ impl Place {
                 }
             };
         };
-        match record.resume(again) {
+        match record.resume(again, job) {
             Ok(Resumed { recorder, past, torn }) => {
-                complain(&format!("going on with run {}", record.id()));
+                let empty = match recorder.next_seq() {
+                    0 => ", which was ended before anything of it was recorded",
+                    _ => "",
+                };
+                complain(&format!("going on with run {}{empty}", record.id()));
                 if let Some(torn) = torn {
                     complain(&format!(
                         "line {} of its events was not written to its end ({}) and is cut off",

@@ -1,6 +1,6 @@
 //! The record of a run: `.pexec/runs/<id>/` beside the job file, made by pexec and safe to delete.
 //!
-//! It holds `job.toml` (as run), `events.ndjson` (what happened, the one source of everything that is told later),
+//! It holds `job.toml` (as run; `job-2.toml` .. where it was edited meanwhile), `events.ndjson` (what happened, the one source of everything that is told later),
 //! `output` (what was captured; events say where) and `lock`. A [`Store`] is the directory of records, a [`Record`] is
 //! one to read, a [`Recorder`] writes one.
 //!
@@ -9,6 +9,7 @@
 
 mod events;
 mod fault;
+mod jobs;
 mod lock;
 mod past;
 mod place;

@@ -93,6 +93,7 @@ impl Head {
                 Some(pid) => format!("still running (process {pid})"),
                 None => "still running".to_owned(),
             },
+            "killed" if self.began.is_none() => "killed before anything of it was recorded".to_owned(),
             "killed" => "killed: it has no last word".to_owned(),
             "broken" => format!("the pool broke: {}", self.state.broken().unwrap_or_default()),
             "halted" => format!("halted by {}", self.state.halted().unwrap_or_default()),

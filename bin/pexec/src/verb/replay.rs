@@ -72,18 +72,14 @@ fn find(args: &Replay) -> Result<(Record, Head, Who), Exit> {
 /// The instance as the record has it, with its secrets from where they are.
 fn plan(args: &Replay, record: &Record, head: &Head, who: &Who, terminal: Terminal) -> Result<Plan, Exit> {
     let dir = Path::new(head.dir.as_os_str());
-    let recorded = record.job_path();
-    // As it was run, with `--set`; a value that is hidden in the record is the job file's.
-    let mut set = planner::variables(&recorded);
-    set.retain(|(_, value)| !value.contains(MARK));
-    let recall = |job: &Path, secrets| {
+    let recall = |job: &Path, set: &[(String, String)], secrets| {
         planner::recall(
             job,
             &Recall {
                 who,
                 run_id: record.id(),
                 dir,
-                set: if job == recorded { &[] } else { &set },
+                set,
                 secrets,
             },
         )
@@ -92,19 +88,31 @@ fn plan(args: &Replay, record: &Record, head: &Head, who: &Who, terminal: Termin
         Unknown::Job(problems) => super::explain(&problems, terminal),
         other => refuse(&other.to_string()),
     };
+    let recorded = past::job_file_of(record, |job| recall(job, &[], SecretsFrom::Nowhere));
+    // As it was run, with `--set`; a value that is hidden in the record is the job file's.
+    let values = |recorded: &Path| {
+        let mut set = planner::variables(recorded);
+        set.retain(|(_, value)| !value.contains(MARK));
+        set
+    };
     if let Some(job) = &args.job {
-        return recall(job, SecretsFrom::File).map_err(failed);
+        let set = recorded
+            .as_ref()
+            .map(|(path, _)| values(path))
+            .unwrap_or_default();
+        return recall(job, &set, SecretsFrom::File).map_err(failed);
     }
-    let plan = recall(&recorded, SecretsFrom::Nowhere).map_err(failed)?;
+    let (recorded, plan) = recorded.map_err(failed)?;
     if plan.secrets.is_empty() {
         return Ok(plan);
     }
+    let set = values(&recorded);
     for job in job_files(dir, head.job()) {
-        if let Ok(plan) = recall(&job, SecretsFrom::File) {
+        if let Ok(plan) = recall(&job, &set, SecretsFrom::File) {
             return Ok(plan);
         }
     }
-    recall(&recorded, SecretsFrom::Environment).map_err(failed)
+    recall(&recorded, &[], SecretsFrom::Environment).map_err(failed)
 }
 
 /// The job files in a directory that have this job.

@@ -55,10 +55,13 @@ fn text(heads: &[(Record, Head)], store: &Store) -> Vec<u8> {
         complain(&format!("there is no run in {}", store.path().display()));
     }
     let line = |(record, head): &(Record, Head)| {
+        let Some(began) = head.began() else {
+            return format!("{}  {}\n", record.id(), head.end_in_full());
+        };
         format!(
             "{}  {}  {}  {}, in {}: {}\n",
             record.id(),
-            head.began().map(stamp).unwrap_or_default(),
+            stamp(began),
             pexec_job::text::Text::from(head.job()),
             head.tally(),
             wording::span(head.elapsed()),

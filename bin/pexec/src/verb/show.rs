@@ -71,16 +71,19 @@ fn tell(args: &Show) -> Result<(), Failed> {
     match (&chosen, told.as_slice()) {
         (_, told) if args.output => raw(&record, told, &mut out)?,
         (Chosen::All, told) => {
-            writeln!(
-                out,
-                "run {} of job {}, {}: {}, in {}: {}",
-                record.id(),
-                Text::from(head.job()),
-                head.began().map(stamp).unwrap_or_default(),
-                head.tally(),
-                wording::span(head.elapsed()),
-                head.end_in_full()
-            )?;
+            match head.began() {
+                None => writeln!(out, "run {}: {}", record.id(), head.end_in_full())?,
+                Some(began) => writeln!(
+                    out,
+                    "run {} of job {}, {}: {}, in {}: {}",
+                    record.id(),
+                    Text::from(head.job()),
+                    stamp(began),
+                    head.tally(),
+                    wording::span(head.elapsed()),
+                    head.end_in_full()
+                )?,
+            }
             told.iter().try_for_each(|one| line(one, &mut out))?;
         }
         (Chosen::Task(_), several) if several.len() != 1 => {
@@ -147,7 +150,8 @@ fn planned(record: &Record, head: &Head, one: &Told) -> Result<Work, String> {
         set: &[],
         secrets: SecretsFrom::Nowhere,
     };
-    let mut plan = planner::recall(&record.job_path(), &recall).map_err(|error| match error {
+    let found = past::job_file_of(record, |job| planner::recall(job, &recall));
+    let (_, mut plan) = found.map_err(|error| match error {
         planner::Unknown::Gone(why) => why,
         _ => "the record's job file cannot be planned here; `check` says why".to_owned(),
     })?;

@@ -231,3 +231,85 @@ fn each_can_be_gone_on_with_where_it_was_recorded() {
         .code(2)
         .says(["--run-dir"]);
 }
+
+#[test]
+fn a_record_that_a_kill_left_empty_is_named_told_of_and_gone_on_with() {
+    let job = "[tasks.a]\nforeach = { values = ['x', 'y'] }\nshell = 'echo {item}'\n";
+    let done = Test::job(job).run().code(0);
+    let whole = record(&done);
+    let id = "20990101-000000-0000";
+    let empty = done.path(".pexec/runs").join(id);
+    // As far as the first moments of a run can get: each of these may be the last thing that was made.
+    let made = ["lock", "events.ndjson", "output", "job.toml"];
+    for parts in 2..=made.len() {
+        fs::create_dir(&empty).expect("made");
+        for name in &made[..parts] {
+            fs::write(empty.join(name), "").expect("written");
+        }
+        let told = done.again("runs").code(0);
+        let line = format!("{id}  killed before anything of it was recorded\n");
+        assert!(told.stdout.starts_with(line.as_bytes()), "{told}");
+        assert_eq!(told.stdout.iter().filter(|b| **b == b'\n').count(), 2, "{told}");
+        let told = done.again("runs --format json").code(0);
+        let runs: Value = serde_json::from_slice(&told.stdout).expect("JSON");
+        assert_eq!((&runs[0]["run"], &runs[0]["end"]), (&id.into(), &"killed".into()));
+        done.again("show")
+            .code(0)
+            .stdout(format!("run {id}: killed before anything of it was recorded\n"));
+        done.again("report -o - last").code(0);
+        // The latest of which anything is known is that of the first run.
+        done.again("run job.toml --resume")
+            .code(0)
+            .stdout("")
+            .says(["2 kept"]);
+        let resumed = done.again(&format!("run job.toml -j1 --resume={id}"));
+        resumed
+            .code(0)
+            .stdout("x\ny\n")
+            .says(["going on with run 20990101-000000-0000, which was ended before anything"])
+            .does_not_say(["kept"]);
+        let kept = fs::read_to_string(empty.join("events.ndjson")).expect("there");
+        let first: Value = serde_json::from_str(kept.lines().next().expect("a line")).expect("an event");
+        assert_eq!(
+            (&first["seq"], &first["resumed"]),
+            (&0.into(), &Value::Null),
+            "{first}"
+        );
+        done.again(&format!("show {id} a(x)")).code(0);
+        done.again(&format!("replay {id} a(x)")).code(0).stdout("x\n");
+        fs::remove_dir_all(&empty).expect("ours");
+    }
+    assert!(whole.exists());
+}
+
+#[test]
+fn what_ran_by_an_earlier_form_of_the_job_file_is_told_and_replayed_by_that() {
+    let job = |word: &str| {
+        format!(
+            "[tasks.a]\nforeach = {{ values = ['x', 'y'] }}\nshell = 'test {{item}} = x && echo {word}'\n"
+        )
+    };
+    let done = Test::job(&job("old")).args(["-j1"]).run().code(1).stdout("old\n");
+    fs::write(done.path("job.toml"), job("new").replace("= x", "!= x")).expect("written");
+    done.again("run job.toml --resume --output none").code(1);
+    fs::write(
+        done.path("job.toml"),
+        job("new").replace("'x', 'y'", "'y'").replace("= x", "!= x"),
+    )
+    .expect("written");
+    let done = done.again("run job.toml --resume -j1").code(0).stdout("");
+    let record = record(&done);
+    let text = |name: &str| fs::read_to_string(record.join(name)).unwrap_or_default();
+    assert!(text("job.toml").contains("old"), "it is as it was");
+    assert!(text("job-2.toml").contains("new") && text("job-3.toml").contains("'y'"));
+    assert!(!record.join("job-4.toml").exists());
+    done.again("run job.toml --resume").code(0);
+    assert!(!record.join("job-4.toml").exists(), "the same is kept once");
+    // The last word on x is that of the job file between, which is not the latest.
+    let told = done.again("show last a(x)").code(0);
+    assert!(
+        String::from_utf8_lossy(&told.stdout).contains("echo new"),
+        "{told}"
+    );
+    done.again("replay last a(y)").code(0).stdout("new\n");
+}

@@ -5,6 +5,9 @@
 //! Bounded by what it is about: twenty bytes for each success, and an entry for each failure where those are asked for.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
 
 use super::recorder::held;
 use super::{Error, Events, LOCK, OUTPUT, Record, Recorder, Torn, lock, place};
@@ -67,31 +70,40 @@ pub struct Resumed {
 }
 
 impl Record {
-    /// Takes the record up again: locks it, reads it, and cuts away a line that was not written to its end.
+    /// Takes the record up again, under this job file: locks it, reads it, and cuts away a line that was not written to
+    /// its end.
     ///
     /// # Errors
     ///
     /// When a living process writes it, when it is damaged, or cannot be read or written.
-    pub fn resume(&self, again: Again) -> Result<Resumed, Error> {
+    pub fn resume(&self, again: Again, job: &[u8]) -> Result<Resumed, Error> {
         let dir = self.open()?;
         let failed = |error| self.failed(LOCK, "open", error);
-        let file = match place::file(&dir, LOCK, true) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                place::make_file(&dir, LOCK).map_err(failed)?
-            }
-            file => file.map_err(failed)?,
-        };
-        let lock = lock::take(file).map_err(|taken| match taken {
+        let lock = lock::take(self.open_or_make(&dir, LOCK)?).map_err(|taken| match taken {
             Ok(pid) => held(self.id(), pid),
             Err(error) => failed(error),
         })?;
         let (past, events) = self.past(again)?;
-        let recorder = Recorder::append(self, lock, events.next_seq(), events.whole())?;
+        // A kill may have come before it was there.
+        self.open_or_make(&dir, OUTPUT)?;
+        let mut new = Vec::new();
+        if let Some(job) = self.keep_job(&dir, job)? {
+            new.extend([job, File::from(dir)]);
+        }
+        let recorder = Recorder::append(self, lock, events.next_seq(), events.whole(), new)?;
         Ok(Resumed {
             recorder,
             past,
             torn: events.torn().cloned(),
         })
+    }
+
+    fn open_or_make(&self, dir: impl AsFd, name: &'static str) -> Result<File, Error> {
+        let file = match place::file(dir.as_fd(), name, true) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => place::make_file(dir, name),
+            file => file,
+        };
+        file.map_err(|error| self.failed(name, "open", error))
     }
 
     /// What the record says of its instances, without taking it up.
@@ -100,12 +112,16 @@ impl Record {
     ///
     /// When it is damaged or cannot be read.
     pub fn past(&self, again: Again) -> Result<(Past, Events), Error> {
-        let output = self
-            .file(OUTPUT, false)?
-            .metadata()
-            .map_err(|error| self.failed(OUTPUT, "read", error))?;
+        let output = match self.file(OUTPUT, false) {
+            Ok(file) => file
+                .metadata()
+                .map_err(|error| self.failed(OUTPUT, "read", error))?
+                .len(),
+            Err(Error::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(error),
+        };
         let mut events = self.events()?.ends();
-        let mut gather = Gather::new(again, output.len());
+        let mut gather = Gather::new(again, output);
         for event in events.by_ref() {
             gather.event(&event?);
         }

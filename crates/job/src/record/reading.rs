@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-use super::{EVENTS, Error, Events, JOB, LOCK, OUTPUT, Store, lock, place};
+use super::{EVENTS, Error, Events, LOCK, OUTPUT, Store, lock, place};
 use crate::event::Kind;
 use crate::text::Text;
 
@@ -36,24 +36,6 @@ impl Record {
     /// Its directory.
     pub fn path(&self) -> PathBuf {
         self.store.path().join(&self.id)
-    }
-
-    /// Where its job file lies, as it was run.
-    pub fn job_path(&self) -> PathBuf {
-        self.path().join(JOB)
-    }
-
-    /// The job file as it was run.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be read.
-    pub fn job(&self) -> Result<Vec<u8>, Error> {
-        let mut text = Vec::new();
-        let mut file = self.file(JOB, false)?;
-        file.read_to_end(&mut text)
-            .map_err(|error| self.failed(JOB, "read", error))?;
-        Ok(text)
     }
 
     /// What happened, from the beginning.

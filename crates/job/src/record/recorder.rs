@@ -63,11 +63,14 @@ impl Recorder {
                 Err(Ok(pid)) => return Err(held(id, pid)),
                 Err(Err(error)) => return Err(failed(LOCK, error)),
             };
-            make(JOB)?.append(job).map_err(|error| failed(JOB, error))?;
-            let (output, events) = (make(OUTPUT)?, make(EVENTS)?);
+            // First: from here on it is a record, whatever else a kill leaves it without.
+            let events = make(EVENTS)?;
+            let output = make(OUTPUT)?;
+            let kept = make(JOB)?;
+            kept.append(job).map_err(|error| failed(JOB, error))?;
             // A name is safe when the directory that holds it is.
-            let dirs = [dir, runs.try_clone().map_err(|error| failed("", error))?];
-            let dirs = dirs.into_iter().map(File::from).collect();
+            let runs = runs.try_clone().map_err(|error| failed("", error))?;
+            let dirs = vec![kept, File::from(dir), File::from(runs)];
             Recorder::over(
                 path.clone(),
                 (Arc::new(events), 0),
@@ -89,14 +92,20 @@ impl Recorder {
 
     /// Goes on with a record that has these many events in so many bytes; what is behind them is cut away. The lock is
     /// the proof that nobody else does.
-    pub(super) fn append(record: &Record, lock: Lock, told: u64, whole: u64) -> Result<Recorder, Error> {
+    pub(super) fn append(
+        record: &Record,
+        lock: Lock,
+        told: u64,
+        whole: u64,
+        dirs: Vec<File>,
+    ) -> Result<Recorder, Error> {
         let events = record.file(EVENTS, true)?;
         let output = record.file(OUTPUT, true)?;
         let failed = |name: &'static str, error| record.failed(name, "write", error);
         events.set_len(whole).map_err(|error| failed(EVENTS, error))?;
         let at = output.metadata().map_err(|error| failed(OUTPUT, error))?.len();
         let (events, output) = ((Arc::new(events) as _, whole), (Arc::new(output) as _, at));
-        Recorder::over(record.path(), events, output, Vec::new(), told)
+        Recorder::over(record.path(), events, output, dirs, told)
             .map(|recorder| Recorder {
                 _lock: Some(lock),
                 ..recorder
@@ -104,7 +113,7 @@ impl Recorder {
             .map_err(|error| failed(EVENTS, error))
     }
 
-    /// Writes to these, each with its length; `dirs` are synced once.
+    /// Writes to these, each with its length; `dirs`, and files that do not grow any more, are synced once.
     pub(super) fn over(
         path: PathBuf,
         events: (Arc<dyn Storage>, u64),

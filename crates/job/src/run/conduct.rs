@@ -179,7 +179,8 @@ impl<'a, E: Executor> Conductor<'a, E> {
             jobs,
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            resumed: self.past.is_there(),
+            // Of a record that a kill left empty, this is the first event.
+            resumed: self.past.is_there() && self.options.first_seq > 0,
         });
         for source in &self.sources {
             self.teller.event(Kind::Planned {
