@@ -1,31 +1,26 @@
-//! The pool's template, where workers are forked: its process and channel, and who waits for a fork.
+//! The pool's template, where workers are forked: who waits for a fork, and what its end means for them.
 //!
 //! One fork at a time. What a worker waits for, the core need not know: to it such a worker is one that starts. When the
 //! template ends, running workers go on, and the next one that is wanted brings a new template. A template that ends
 //! before it is ready, or while it forks, is one failed start: of the worker that was first in the row; the others come
 //! again with it.
 
+mod running;
+
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Instant;
 
 use nix::sys::signal::Signal;
-use pexec_ipc::cells::Cells;
-use pexec_ipc::{process, reap, socket};
-use pexec_proto::handshake::MAX_HANDSHAKE_BODY;
-use pexec_proto::{Forked, Handshake, Header, Kind, Progress, Refused, Role, Stage, codec};
+use pexec_ipc::{process, reap};
+use pexec_proto::{Forked, Stage};
 
-use super::channel::{Fault, SMALLEST_LIMIT};
 use super::departed::readable;
-use super::inbox::{Inbox, Read};
-use super::outbox::Outbox;
-use super::spawn::{Channel, Ends, Given, Launch, TEMPLATE};
-use super::stderr::{Stderr, Terminal};
+use super::spawn::Launch;
+use super::stderr::Terminal;
 use super::{Driver, Source, Watch};
-use crate::autopsy::Exit;
-use crate::carried;
 use crate::core::{Departure, Standing};
+use running::{Forking, Running, Said};
 
 /// What workers are forked from; nothing, until the first one is wanted.
 #[derive(Default)]
@@ -34,40 +29,6 @@ pub(super) struct Template {
     /// The slots that a worker is wanted for, in order. There is a template while there are any.
     waiting: VecDeque<usize>,
     generation: u64,
-}
-
-struct Running {
-    pid: i32,
-    pidfd: OwnedFd,
-    socket: OwnedFd,
-    /// Its end is the template's end.
-    _lifeline: OwnedFd,
-    cells: Cells,
-    stage: Stage,
-    /// Until both sides have proved themselves.
-    handshake: Option<Handshake>,
-    inbox: Inbox,
-    outbox: Outbox,
-    stderr: Stderr,
-    /// What it did wrong, or why it would not start.
-    fault: Option<String>,
-    hung_up: bool,
-    /// The fork that it was asked for.
-    forking: Option<Forking>,
-    reaped: bool,
-}
-
-struct Forking {
-    slot: usize,
-    ends: Ends,
-    /// Nobody wants the worker any more.
-    withdrawn: bool,
-}
-
-/// What a template has said.
-enum Said {
-    Authenticated,
-    Forked(Forked),
 }
 
 impl Template {
@@ -90,191 +51,10 @@ impl Template {
         }
     }
 
-    fn start(&mut self, launch: &Launch, watch: &Watch) -> io::Result<&mut Running> {
+    fn start(&mut self, launch: &Launch, watch: &Watch) -> io::Result<i32> {
         self.generation += 1;
-        let (stderr, stderr_end) = io::pipe()?;
-        socket::set_nonblocking(&stderr, true)?;
-        let (channel, theirs) = Channel::open(launch, TEMPLATE, self.generation, None)?;
-        let stderr_end = OwnedFd::from(stderr_end);
-        // What an initializer prints is no task's.
-        let stdout = match launch.capture {
-            Some(_) => Some(stderr_end.try_clone()?),
-            None => None,
-        };
-        let stderr = Stderr::new(stderr.into(), None);
-        watch.add(&channel.socket, Source::TemplateChannel)?;
-        stderr.watch(Source::TemplateStderr, watch)?;
-        let given = Given {
-            channel: theirs,
-            stderr: stderr_end,
-            stdout,
-        };
-        let title = format!("pexec-worker:{}:template", launch.pool);
-        let process::Child { pid, pidfd } = launch.respawn(&title, given)?;
-        let running = Running {
-            pid,
-            pidfd,
-            socket: channel.socket,
-            _lifeline: channel.lifeline,
-            cells: Cells::new(channel.segment),
-            stage: Stage::Handshake,
-            handshake: Some(channel.handshake),
-            inbox: Inbox::new(MAX_HANDSHAKE_BODY),
-            outbox: Outbox::default(),
-            stderr,
-            fault: None,
-            hung_up: false,
-            forking: None,
-            reaped: false,
-        };
-        // From here on its drop ends the process.
-        let running = self.running.insert(Box::new(running));
-        watch.add(&running.pidfd, Source::TemplateExit)?;
-        Ok(running)
-    }
-}
-
-impl Running {
-    /// Ends it; what that means is decided when it has ended.
-    fn kill(&mut self, fault: impl FnOnce() -> String) {
-        if !self.reaped {
-            self.fault.get_or_insert_with(fault);
-            process::kill_group(self.pid, Signal::SIGKILL);
-        }
-    }
-
-    /// Writes what waits. Its socket has room for all that is ever under way to it, the initializer's argument aside.
-    fn flush(&mut self, watch: &Watch) {
-        let Running { outbox, socket, .. } = self;
-        let flushed = outbox.flush(|slices, descriptors| {
-            if descriptors.is_empty() {
-                return socket::send(socket, slices);
-            }
-            let fds: Vec<BorrowedFd<'_>> = descriptors.iter().map(|fd| fd.as_fd()).collect();
-            socket::send_with_fds(socket, slices, &fds)
-        });
-        if let Err(error) = flushed {
-            tracing::debug!(%error, "writing to a template failed");
-            self.outbox = Outbox::default();
-        }
-        if !self.hung_up {
-            watch.want_room(&self.socket, Source::TemplateChannel, !self.outbox.is_empty());
-        }
-    }
-
-    /// Reads all that is there, and says what of that the driver has to know. False: that was the last of it.
-    fn read(&mut self, launch: &Launch, generation: u64, said: &mut Vec<Said>) -> bool {
-        let Running {
-            inbox,
-            socket,
-            handshake,
-            stage,
-            outbox,
-            fault,
-            pid,
-            ..
-        } = self;
-        let receive = |buffer: &mut [u8]| socket::receive(socket, buffer);
-        let read = inbox.read(receive, |header, body| -> Result<Option<u32>, Fault> {
-            if let Some(steps) = handshake {
-                let (peer, send) = match steps.receive(header, body.bytes())? {
-                    Progress::Continue(bytes) => {
-                        outbox.push(&bytes);
-                        return Ok(None);
-                    }
-                    Progress::Done { peer, send } => (peer, send),
-                };
-                if peer.pid != *pid as u32 {
-                    return Err(Fault(format!("it says it is process {}", peer.pid)));
-                }
-                outbox.push(&send);
-                (*handshake, *stage) = (None, Stage::Setup);
-                said.push(Said::Authenticated);
-                let mut body = Vec::new();
-                codec::encode(&launch.template_setup(generation), &mut body)
-                    .map_err(|e| Fault(format!("its set-up cannot be encoded: {e}")))?;
-                if !launch.descriptors.is_empty() {
-                    let frame = carried::frame(launch.descriptors.len());
-                    outbox.push_with(&frame, launch.descriptors.clone());
-                }
-                outbox.push(&Header::control(Kind::Setup, body.len() as u32).encode());
-                outbox.push(&body);
-                return Ok(Some(SMALLEST_LIMIT));
-            }
-            let invalid = |e| Fault(format!("its answer cannot be decoded: {e}"));
-            match header.kind {
-                Kind::Ready if *stage == Stage::Setup => *stage = Stage::Serving,
-                Kind::Refused if *stage == Stage::Setup => {
-                    let refused: Refused = codec::decode(body.bytes()).map_err(invalid)?;
-                    *fault = Some(refused.reason);
-                }
-                Kind::Forked if Kind::Forked.allowed(Role::Worker, *stage) => {
-                    said.push(Said::Forked(codec::decode(body.bytes()).map_err(invalid)?));
-                }
-                kind => return Err(Fault(format!("a {kind:?} frame came where none is allowed"))),
-            }
-            Ok(None)
-        });
-        match read {
-            Ok(Read::Some) => return true,
-            // It is about to end, and its exit code and last words tell why.
-            Ok(Read::End) => {}
-            Err(Fault(what)) => {
-                tracing::warn!(pid = self.pid, fault = %what, "template broke the protocol");
-                self.kill(|| what);
-            }
-        }
-        false
-    }
-
-    fn hang_up(&mut self, watch: &Watch) {
-        if !self.hung_up {
-            self.hung_up = true;
-            watch.remove(&self.socket);
-        }
-    }
-
-    /// Reaps the process, which has ended, and says how that was.
-    fn remains(&mut self) -> String {
-        self.reaped = true;
-        let exit = match reap::reap(self.pid) {
-            Ok(Some(reaped)) => match reaped.exit {
-                reap::Exit::Code(code) => Exit::Code(code),
-                reap::Exit::Signal(signal) => Exit::Signal(signal),
-            },
-            Ok(None) | Err(_) => Exit::Unknown,
-        };
-        if let Some(fault) = self.fault.take() {
-            return fault;
-        }
-        let at = match self.stage {
-            Stage::Handshake => "its handshake",
-            Stage::Setup => "its initializer",
-            Stage::Serving => "a fork",
-        };
-        let mut text = format!("the template {} ended by {exit} in {at}", self.pid);
-        if let Some(last) = self.stderr.tail().trim_end().lines().last() {
-            text.push_str(": ");
-            text.push_str(last);
-        }
-        text
-    }
-}
-
-impl Drop for Running {
-    /// Takes the process along, and a fork that nobody has heard of.
-    fn drop(&mut self) {
-        if !self.reaped {
-            process::kill_group(self.pid, Signal::SIGKILL);
-            let _ = reap::reap_blocking(self.pid);
-        }
-        if self.forking.is_some()
-            && let Some(pid) = self.cells.take_forked()
-            && process::lead_group(pid).is_ok()
-        {
-            process::kill_group(pid, Signal::SIGKILL);
-            let _ = reap::reap_blocking(pid);
-        }
+        let running = Running::start(launch, self.generation, watch)?;
+        Ok(self.running.insert(Box::new(running)).pid)
     }
 }
 
@@ -292,16 +72,7 @@ impl Driver {
                 }
                 running.pid
             }
-            None => {
-                let started = self.template.start(&self.launch, &self.shared.watch);
-                match started.map(|running| running.pid) {
-                    Ok(pid) => pid,
-                    Err(error) => {
-                        self.template.running = None;
-                        return Err(error);
-                    }
-                }
-            }
+            None => self.template.start(&self.launch, &self.shared.watch)?,
         };
         if fresh {
             tracing::debug!(pool = %self.shared.name, pid, "template started");
@@ -319,26 +90,13 @@ impl Driver {
     fn fork_next(&mut self, now: Instant) {
         loop {
             let Template { running, waiting, .. } = &mut self.template;
-            let Some(running) = running.as_mut().filter(|r| {
-                r.stage == Stage::Serving && r.forking.is_none() && !r.hung_up && r.fault.is_none()
-            }) else {
+            let Some(running) = running.as_mut().filter(|r| r.is_free()) else {
                 return;
             };
             let Some(slot) = waiting.pop_front() else { return };
             match self.launch.prepare(slot, self.generations[slot]) {
                 Ok((ends, given)) => {
-                    let _ = running.cells.take_forked();
-                    let descriptors = [Some(given.channel), Some(given.stderr), given.stdout];
-                    let descriptors: Vec<_> = descriptors.into_iter().flatten().map(Into::into).collect();
-                    let frame = carried::frame(descriptors.len());
-                    running.outbox.push_with(&frame, descriptors);
-                    running.outbox.push(&Header::control(Kind::Fork, 0).encode());
-                    running.forking = Some(Forking {
-                        slot,
-                        ends,
-                        withdrawn: false,
-                    });
-                    running.flush(&self.shared.watch);
+                    running.ask(slot, ends, given, &self.shared.watch);
                     return self.core.handshake_begins(now, slot);
                 }
                 Err(error) => self.not_forked(now, slot, &error.to_string()),
