@@ -47,6 +47,7 @@ mod sink;
 mod speech;
 mod summary;
 mod terminal;
+mod typed;
 mod verb;
 mod wording;
 mod writer;

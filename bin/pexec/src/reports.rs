@@ -3,11 +3,15 @@
 //!
 //! A file keeps what it has until then: a run that does not get to its end destroys no earlier report.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use pexec_job::event::Kind;
+use pexec_job::planner::Recalled;
 use pexec_job::record::{Record, Store};
 use pexec_report::captured::Captured;
 use pexec_report::model::{Fold, Report};
@@ -17,7 +21,9 @@ use crate::answer;
 use crate::cli::Exports;
 use crate::exit::Exit;
 use crate::past;
+use crate::records::unusable;
 use crate::speech::{complain, refuse};
+use crate::typed;
 
 /// The files, open.
 #[derive(Default)]
@@ -102,8 +108,22 @@ impl Reports {
 
     /// Writes them all. What cannot be written is said, and the others are written none the less.
     pub(crate) fn write(self, store: &Store, run: &str) -> Exit {
-        let (report, output) = match past::find(store, run).and_then(|record| read(&record)) {
-            Ok(read) => read,
+        let read = past::find(store, run).and_then(|record| {
+            let (report, output) = read(&record)?;
+            let wanted = self.targets.iter().any(|target| target.format == Format::Joblog);
+            let commands = if wanted {
+                commands(&record)?
+            } else {
+                HashMap::new()
+            };
+            Ok(Told {
+                report,
+                output,
+                commands,
+            })
+        });
+        let told = match read {
+            Ok(told) => told,
             Err(exit) => {
                 complain("no report was written");
                 return exit;
@@ -112,8 +132,8 @@ impl Reports {
         let mut exit = Exit::Success;
         for target in self.targets {
             let written = match &target.file {
-                None => answer::ended(target.format.write(&report, &output, &mut io::stdout().lock())),
-                Some(file) => match target.write(file, &report, &output) {
+                None => answer::ended(target.format.write(&told, &mut io::stdout().lock())),
+                Some(file) => match target.write(file, &told) {
                     Ok(()) => Exit::Success,
                     Err(error) => {
                         complain(&format!("cannot write {}: {error}", target.path.display()));
@@ -130,22 +150,27 @@ impl Reports {
 }
 
 impl Target {
-    fn write(&self, file: &File, report: &Report, output: &Output) -> io::Result<()> {
+    fn write(&self, file: &File, told: &Told) -> io::Result<()> {
         if file.metadata()?.is_file() {
             file.set_len(0)?;
         }
-        self.format.write(report, output, file)
+        self.format.write(told, file)
     }
 }
 
 impl Format {
-    fn write(self, report: &Report, output: &Output, to: impl Write) -> io::Result<()> {
+    fn write(self, told: &Told, to: impl Write) -> io::Result<()> {
+        let Told {
+            report,
+            output,
+            commands,
+        } = told;
         let mut to = BufWriter::with_capacity(64 * 1024, to);
         match self {
             Format::Html => html::write(report, output, &mut to),
             Format::Junit => junit::write(report, output, &mut to),
             Format::Trace => trace::write(report, &mut to),
-            Format::Joblog => joblog::write(report, &mut to),
+            Format::Joblog => joblog::write(report, commands, &mut to),
         }?;
         to.flush()
     }
@@ -171,6 +196,36 @@ fn read(record: &Record) -> Result<(Report, Output), Exit> {
     let mut fold = Fold::new();
     past::read(record, |event| fold.apply(event))?;
     Ok((fold.finish(), Output::of(record)))
+}
+
+/// What each instance that ended did, by its key.
+fn commands(record: &Record) -> Result<HashMap<u128, String>, Exit> {
+    let mut commands = HashMap::new();
+    let mut recalled = None;
+    for event in record.events().map_err(|error| unusable(&error))?.ends() {
+        match event.map_err(|error| unusable(&error))?.kind {
+            Kind::RunStarted { dir, .. } => {
+                recalled = Some(Recalled::new(record.job_paths(), record.id(), dir.as_os_str()));
+            }
+            Kind::Finished { who, .. } => {
+                if let (Some(recalled), Some(key)) = (&mut recalled, who.key)
+                    && let Entry::Vacant(place) = commands.entry(u128::from_be_bytes(key.0))
+                    && let Some(work) = recalled.work(&who)
+                {
+                    place.insert(typed::work(&work));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(commands)
+}
+
+/// A run, and what its record has beside its events.
+struct Told {
+    report: Report,
+    output: Output,
+    commands: HashMap<u128, String>,
 }
 
 /// The record's file of output, if it has one.

@@ -20,6 +20,8 @@ mod halt;
 mod help;
 #[path = "cli/init.rs"]
 mod init;
+#[path = "cli/joblog.rs"]
+mod joblog;
 #[path = "cli/keys.rs"]
 mod keys;
 #[path = "cli/kills.rs"]

@@ -103,7 +103,12 @@ pub struct TaskPlan {
     pub instances: Instances,
     /// The same instances, to look at beforehand; `None`: their source can be read only once.
     pub preview: Option<Preview>,
+    /// Any one of its instances, by item and number alone; `None`: a row of its source is more than an item.
+    pub by_item: Option<ByItem>,
 }
+
+/// Makes the instance for an item that has this number.
+pub type ByItem = Box<dyn Fn(&Text, u64) -> Option<Instance> + Send>;
 
 /// When instances start, where more than one could.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -144,6 +149,7 @@ impl TaskPlan {
             total,
             instances,
             preview: None,
+            by_item: None,
         }
     }
 }

@@ -10,6 +10,7 @@ mod order;
 mod pairs;
 mod product;
 mod recall;
+mod recalled;
 mod task;
 
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ use crate::problem::Problems;
 use crate::text::Text;
 
 pub use recall::{Recall, Unknown, recall};
+pub use recalled::Recalled;
 
 /// What stands over the job file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -103,7 +105,7 @@ pub fn variables(path: &Path) -> Vec<(String, String)> {
 }
 
 /// Plans one command for each of `items`: `{}` in an argument is the item, a command without it gets the item last,
-/// and other braces are as they are. The task has the name of the program; items are read while the job runs.
+/// and other braces are as they are. The task has the name of the program, or `each` where that cannot be a task's; items are read while the job runs.
 ///
 /// # Errors
 ///

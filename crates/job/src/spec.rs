@@ -182,7 +182,7 @@ fn read_tasks(reader: &mut Reader<'_>, tasks: &DeTable<'_>, defaults: &Draft) ->
 }
 
 /// Names end up in ids, labels and file names.
-fn is_task_name(name: &str) -> bool {
+pub(crate) fn is_task_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_alphanumeric() || c == '_')
         && name.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c))
 }

@@ -2,20 +2,22 @@
 //! and scripts read.
 //!
 //! `Send` and `Receive` are what was transferred; here they are 0 and the bytes of captured standard output. Events do
-//! not tell commands, so the last column is the label, on one line.
+//! not tell commands: who has a record finds them by the instances' keys. The label is in the place of one that is not known.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 
 use crate::model::{Report, State};
 
 const HEAD: &str = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
 
-/// Writes the log: the last attempt of each instance that ended, in the order of their ends.
+/// Writes the log: the last attempt of each instance that ended, in the order of their ends. `commands`: what instances
+/// did, each on one line, by [`Instance::key`](crate::model::Instance::key).
 ///
 /// # Errors
 ///
 /// What `out` says.
-pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &Report, commands: &HashMap<u128, String>, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(HEAD.as_bytes())?;
     let mut ended: Vec<(u64, usize)> = report
         .instances
@@ -48,7 +50,9 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             place + 1,
             attempt.wall as f64 / 1e6,
             attempt.stdout,
-            report.text.get(instance.label),
+            commands
+                .get(&instance.key())
+                .map_or_else(|| report.text.get(instance.label), String::as_str),
         )?;
     }
     Ok(())

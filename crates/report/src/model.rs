@@ -179,6 +179,13 @@ pub enum State {
     Unfinished,
 }
 
+impl Instance {
+    /// What it is, as events tell it; 0: they do not.
+    pub fn key(&self) -> u128 {
+        self.key
+    }
+}
+
 impl State {
     /// All of them, in the order in which reports show them.
     pub const ALL: [State; 8] = [

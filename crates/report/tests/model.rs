@@ -2,6 +2,8 @@
 
 mod made;
 
+use std::collections::HashMap;
+
 use made::{How, Made, failure, success};
 use pexec_job::event::{Counts, Kind, Outcome};
 use pexec_report::model::{Fold, State, Tone, Verdict};
@@ -315,7 +317,7 @@ fn any_part_of_a_stream_is_a_report() {
             let report = fold.finish();
             Verdict::of(&report);
             pexec_report::trace::write(&report, &mut std::io::sink()).expect("written");
-            pexec_report::joblog::write(&report, &mut std::io::sink()).expect("written");
+            pexec_report::joblog::write(&report, &HashMap::new(), &mut std::io::sink()).expect("written");
             pexec_report::junit::write(&report, &made.output, &mut std::io::sink()).expect("written");
             pexec_report::html::write(&report, &made.output, &mut std::io::sink()).expect("written");
         }

@@ -25,7 +25,7 @@ pub(crate) struct Exports {
     /// Write a trace that Perfetto and Chrome open
     #[arg(long, value_name = "FILE.json")]
     pub(crate) trace: Option<PathBuf>,
-    /// Write a line for each instance in the columns of GNU parallel's job log, its label as the command
+    /// Write a line for each instance in the columns of GNU parallel's job log
     #[arg(long, value_name = "FILE")]
     pub(crate) joblog: Option<PathBuf>,
 }

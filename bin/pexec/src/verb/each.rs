@@ -25,7 +25,7 @@ pub(crate) fn each(args: Each, terminal: Terminal, logging: bool) -> Exit {
         Err(why) => return refuse(why),
     };
     let overrides = execute::overrides(&flags);
-    let text = job_file(&command, items.as_deref());
+    let (argv, listed) = (command.clone(), items.clone());
     let planned = match items {
         Some(items) => {
             let total = items.len() as u64;
@@ -53,13 +53,16 @@ pub(crate) fn each(args: Each, terminal: Terminal, logging: bool) -> Exit {
         Err(problems) => return super::explain(&problems, terminal),
     };
     match Place::find(&flags.record, Some((&plan.name, &plan.dir)), None) {
-        Ok(place) => execute::execute(plan, flags, place, text.as_bytes(), terminal, logging),
+        Ok(place) => {
+            let text = job_file(&plan.name, &argv, listed.as_deref());
+            execute::execute(plan, flags, place, text.as_bytes(), terminal, logging)
+        }
         Err(exit) => exit,
     }
 }
 
 /// The job file that would do the same, for the record.
-fn job_file(command: &[OsString], items: Option<&[OsString]>) -> String {
+fn job_file(name: &str, command: &[OsString], items: Option<&[OsString]>) -> String {
     let quoted = |word: &OsString| Value::from(word.to_string_lossy()).to_string();
     let list = |words: Vec<String>| format!("[{}]", words.join(", "));
     let source = match items {
@@ -76,7 +79,8 @@ fn job_file(command: &[OsString], items: Option<&[OsString]>) -> String {
     if !words.iter().any(|word| word.contains("{item}")) {
         words.push("\"{item}\"".to_owned());
     }
-    format!("[tasks.each]\nforeach = {source}\ncommand = {}\n", list(words))
+    let name = Value::from(name);
+    format!("[tasks.{name}]\nforeach = {source}\ncommand = {}\n", list(words))
 }
 
 /// The command, and the items after the separator where there is one.

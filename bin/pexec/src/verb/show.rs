@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use crate::past::{self, Attempt, Chosen, Collector, Head, Search, Told, stamp};
 use crate::records::unusable;
 use crate::speech::{complain, refuse};
-use crate::{answer, wording};
+use crate::{answer, typed, wording};
 
 /// Tells it on standard output.
 pub(crate) fn show(args: &Show) -> Exit {
@@ -167,33 +167,22 @@ fn planned(record: &Record, head: &Head, one: &Told) -> Result<Work, String> {
 fn work_in_lines(work: &Work, out: &mut dyn Write) -> io::Result<()> {
     match work {
         Work::Command(command) => command_in_lines(command, out),
-        Work::Call(call) => writeln!(out, "  call      {}", call.name),
+        Work::Call(call) => writeln!(out, "  call      {}", typed::call(call)),
     }
 }
 
 fn command_in_lines(command: &Command, out: &mut dyn Write) -> io::Result<()> {
-    let words: Vec<String> = command.argv.iter().map(typed).collect();
-    writeln!(out, "  command   {}", words.join(" "))?;
-    writeln!(out, "  in        {}", typed(&command.cwd))?;
+    writeln!(out, "  command   {}", typed::argv(&command.argv))?;
+    writeln!(out, "  in        {}", typed::word(&command.cwd))?;
     for (name, value) in &command.env {
-        writeln!(out, "  env       {name}={}", typed(value))?;
+        writeln!(out, "  env       {name}={}", typed::word(value))?;
     }
     match &command.stdin {
         Stdin::Empty => {}
-        Stdin::File(path) => writeln!(out, "  reads     {}", typed(path))?,
+        Stdin::File(path) => writeln!(out, "  reads     {}", typed::word(path))?,
         Stdin::Text(text) => writeln!(out, "  reads     {} bytes of text", text.as_bytes().len())?,
     }
     Ok(())
-}
-
-/// A word as a shell would take it, where nothing in it would need more than quotes.
-fn typed(word: &Text) -> String {
-    let shown = word.to_string();
-    let plain = |c: char| c.is_alphanumeric() || "_-./=:,+@%^".contains(c);
-    match !shown.is_empty() && shown.chars().all(plain) {
-        true => shown,
-        false => format!("'{}'", shown.replace('\'', "'\\''")),
-    }
 }
 
 fn told_attempt(attempt: &Attempt, out: &mut dyn Write) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use crate::limits::Limits;
 use crate::plan::{Plan, Retry, SourceError, TaskPlan};
 use crate::problem::{Findings, Problem, Problems};
 use crate::source::{Rows, row};
+use crate::spec::is_task_name;
 use crate::template::bind::{Bound, Part, Slot};
 use crate::template::facet::Facet;
 use crate::text::Text;
@@ -94,13 +95,12 @@ pub(super) fn plan(
     })
 }
 
-/// The program's name is the task's.
+/// The program's name is the task's, where a job file could have a task of that name: a record has one.
 fn name(program: &OsStr) -> String {
-    let name = Path::new(program).file_name().unwrap_or(program);
-    match name.as_bytes().windows(ITEM.len()).any(|part| part == ITEM) {
-        true => "each".to_owned(),
-        false => name.to_string_lossy().into_owned(),
-    }
+    let name = Path::new(program).file_name().and_then(OsStr::to_str);
+    name.filter(|name| is_task_name(name))
+        .unwrap_or("each")
+        .to_owned()
 }
 
 fn words(argv: Vec<OsString>) -> Vec<Bound> {

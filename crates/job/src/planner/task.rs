@@ -9,7 +9,7 @@ use super::files;
 use super::instances::{Feed, Form, Label, Recipe, instances};
 use super::product::Product;
 use crate::command::default_kill;
-use crate::plan::{Group, Instances, Preview, Retry, Start, TaskPlan};
+use crate::plan::{ByItem, Group, Instances, Preview, Retry, Start, TaskPlan};
 use crate::problem::nearest::advice;
 use crate::problem::{Findings, Problem, quoted};
 use crate::source::{self, Opened, Rows};
@@ -160,6 +160,26 @@ pub(super) fn plan(
         calls: matches!(*form, Form::Call(_)),
         makes: files.as_ref().is_some_and(|files| files.makes()),
         total,
+        by_item: (opened.fields == Fields::Item).then(|| {
+            let parts = (
+                product.clone(),
+                Arc::clone(&form),
+                Arc::clone(&label),
+                files.clone(),
+            );
+            let by_item = move |item: &Text, index: u64| {
+                let (product, form, label, files) = parts.clone();
+                let first = product.first_of_row(index);
+                let row = Row {
+                    item: Some(item.clone()),
+                    ..Row::default()
+                };
+                let rows: Rows = Box::new(std::iter::once(Ok(row)));
+                let mut of_row = instances(rows, product, form, label, files, first);
+                of_row.nth(usize::try_from(index - first).ok()?)?.ok()
+            };
+            Box::new(by_item) as ByItem
+        }),
         preview: opened.again.map(|again| {
             let parts = (
                 product.clone(),

@@ -1,5 +1,7 @@
 //! The columns of GNU parallel.
 
+use std::collections::HashMap;
+
 use pexec_job::event::Outcome;
 use pexec_report::joblog;
 
@@ -7,7 +9,7 @@ use crate::made::{How, Made, failure, success};
 
 fn lines(made: &Made) -> Vec<String> {
     let mut out = Vec::new();
-    joblog::write(&made.report(), &mut out).expect("written");
+    joblog::write(&made.report(), &HashMap::new(), &mut out).expect("written");
     String::from_utf8(out)
         .expect("text")
         .lines()
