@@ -1,158 +1,24 @@
 //! What tasks tell `tracing` is told again here: all of it that somebody wants to hear, as it was, before the task's end.
 
-use std::collections::BTreeMap;
-use std::fmt::Debug;
+mod listener;
+
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pexec::{Actor, Executor, ProcessPool, ProcessPoolBuilder, StartMethod, TaskErrorKind, Transport};
 use pexec_tests::LeakSweep;
 use pexec_tests::tasks::{add, die_by};
 use tracing::dispatcher::{self, Dispatch};
-use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::SubscriberExt;
 
+use listener::{listener, listening};
+
 const TRANSPORTS: [Transport; 2] = [Transport::Memory, Transport::Socket];
-
-/// An event as a subscriber saw it.
-#[derive(Clone, Debug)]
-struct Seen {
-    level: Level,
-    target: String,
-    file: Option<String>,
-    line: Option<u32>,
-    fields: BTreeMap<String, String>,
-    /// The names of the spans that it is in, with their fields, the innermost first.
-    spans: Vec<String>,
-}
-
-impl Seen {
-    fn field(&self, name: &str) -> Option<&str> {
-        self.fields.get(name).map(String::as_str)
-    }
-}
-
-#[derive(Default)]
-struct State {
-    events: Vec<Seen>,
-    /// By number: what it is called, what it is in, whether it has ended.
-    spans: Vec<(String, Option<u64>, bool)>,
-    held: bool,
-}
-
-/// Keeps what it is told; can be held up, and panics at the message `panic`.
-struct Listener {
-    level: LevelFilter,
-    state: Arc<(Mutex<State>, Condvar)>,
-}
-
-struct Fields(BTreeMap<String, String>);
-
-impl Visit for Fields {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.insert(field.name().to_owned(), format!("str {value}"));
-    }
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.0.insert(field.name().to_owned(), format!("u64 {value}"));
-    }
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.0.insert(field.name().to_owned(), format!("i64 {value}"));
-    }
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.0.insert(field.name().to_owned(), format!("f64 {value}"));
-    }
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.0.insert(field.name().to_owned(), format!("bool {value}"));
-    }
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.0.insert(field.name().to_owned(), format!("{value:?}"));
-    }
-}
-
-impl Subscriber for Listener {
-    fn enabled(&self, meta: &Metadata<'_>) -> bool {
-        // The pool's own are another matter.
-        *meta.level() <= self.level && !meta.target().starts_with("pexec::driver")
-    }
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(self.level)
-    }
-    fn new_span(&self, span: &Attributes<'_>) -> Id {
-        let mut fields = Fields(BTreeMap::new());
-        span.record(&mut fields);
-        let name = format!("{}{:?}", span.metadata().name(), fields.0);
-        let mut state = self.state.0.lock().expect("the state");
-        state.spans.push((name, span.parent().map(Id::into_u64), false));
-        Id::from_u64(state.spans.len() as u64)
-    }
-    fn record(&self, span: &Id, record: &Record<'_>) {
-        let mut fields = Fields(BTreeMap::new());
-        record.record(&mut fields);
-        let mut state = self.state.0.lock().expect("the state");
-        let name = &mut state.spans[span.into_u64() as usize - 1].0;
-        name.push_str(&format!("{:?}", fields.0));
-    }
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn event(&self, event: &Event<'_>) {
-        let mut fields = Fields(BTreeMap::new());
-        event.record(&mut fields);
-        let (state, changed) = &*self.state;
-        let mut state = state.lock().expect("the state");
-        while state.held {
-            state = changed.wait(state).expect("the state");
-        }
-        let mut spans = Vec::new();
-        let mut inner = event.parent().map(Id::into_u64);
-        while let Some(id) = inner {
-            let (name, outer, _) = &state.spans[id as usize - 1];
-            spans.push(name.clone());
-            inner = *outer;
-        }
-        let meta = event.metadata();
-        let panics = fields.0.get("message").is_some_and(|m| m == "panic");
-        state.events.push(Seen {
-            level: *meta.level(),
-            target: meta.target().to_owned(),
-            file: meta.file().map(str::to_owned),
-            line: meta.line(),
-            fields: fields.0,
-            spans,
-        });
-        drop(state);
-        assert!(!panics, "a subscriber that panics");
-    }
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
-    fn try_close(&self, id: Id) -> bool {
-        self.state.0.lock().expect("the state").spans[id.into_u64() as usize - 1].2 = true;
-        true
-    }
-}
-
-/// What a listener has seen so far.
-#[derive(Clone)]
-struct Heard(Arc<(Mutex<State>, Condvar)>);
-
-impl Heard {
-    fn all(&self) -> Vec<Seen> {
-        self.0.0.lock().expect("the state").events.clone()
-    }
-
-    fn messages(&self) -> Vec<String> {
-        let of = |seen: Seen| seen.field("message").unwrap_or_default().to_owned();
-        self.all().into_iter().map(of).collect()
-    }
-
-    fn hold(&self, held: bool) {
-        self.0.0.lock().expect("the state").held = held;
-        self.0.1.notify_all();
-    }
-}
 
 fn builder(transport: Transport, workers: usize) -> ProcessPoolBuilder {
     ProcessPool::builder()
@@ -161,16 +27,7 @@ fn builder(transport: Transport, workers: usize) -> ProcessPoolBuilder {
         .kill_grace(Duration::from_millis(200))
 }
 
-/// A pool that is built by a thread with a listener.
-fn listening(level: LevelFilter, build: ProcessPoolBuilder) -> (ProcessPool, Heard) {
-    let state = Arc::default();
-    let listener = Listener {
-        level,
-        state: Arc::clone(&state),
-    };
-    let pool = dispatcher::with_default(&Dispatch::new(listener), || build.build().expect("a pool"));
-    (pool, Heard(state))
-}
+const TOLD_AT: u32 = line!() + 3;
 
 fn tell(n: u64) {
     tracing::info!(n, half = 0.5, signed = -1, done = true, name = "x", shown = ?Some(1), "told {n}");
@@ -191,7 +48,7 @@ fn an_event_is_told_as_it_was_with_worker_task_and_label_before_the_tasks_end() 
             assert_eq!(seen.level, Level::INFO);
             assert_eq!(seen.target, module_path!());
             assert_eq!(seen.file.as_deref(), Some(file!()));
-            assert!(seen.line.is_some_and(|line| line > 100));
+            assert_eq!(seen.line, Some(TOLD_AT));
             assert_eq!(seen.field("message"), Some(&*format!("told {n}")));
             assert_eq!(seen.field("n"), Some(&*format!("u64 {n}")));
             assert_eq!(seen.field("half"), Some("f64 0.5"));
@@ -259,8 +116,7 @@ fn spans_are_the_context_of_their_events_and_end() {
             assert_eq!(spans, names);
         }
         assert_eq!(seen.len(), expected.len());
-        let state = heard.0.0.lock().expect("the state");
-        assert!(state.spans.iter().all(|(_, _, ended)| *ended));
+        assert!(heard.ended().into_iter().all(|ended| ended));
     }
 }
 
@@ -403,8 +259,7 @@ fn a_crash_loses_nothing_of_what_was_told_before_it() {
             assert_eq!(heard.all().len(), 500 * round);
         }
         pool.shutdown();
-        let state = heard.0.0.lock().expect("the state");
-        assert!(state.spans.len() == 3 && state.spans.iter().all(|(_, _, ended)| *ended));
+        assert_eq!(heard.ended(), [true; 3]);
     }
 }
 
@@ -583,13 +438,8 @@ fn what_is_told_in_a_pool_inside_a_task_comes_through() {
 #[test]
 fn actors_and_single_processes_are_heard_too() {
     let _sweep = LeakSweep::new();
-    let state = Arc::default();
-    let listener = Listener {
-        level: LevelFilter::INFO,
-        state: Arc::clone(&state),
-    };
-    let heard = Heard(state);
-    dispatcher::with_default(&Dispatch::new(listener), || {
+    let (listener, heard) = listener(LevelFilter::INFO);
+    dispatcher::with_default(&listener, || {
         pexec::spawn(tell, 1).expect("starts").join().expect("runs");
         let actor = Actor::spawn(|n: u64| n, 5).expect("starts");
         let call = actor.call(|n: &mut u64, ()| tracing::info!("state {n}"), ());
