@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use pexec::{BuildError, ProcessPool};
-use pexec_job::plan::Plan;
+use pexec_ipc::cgroup::Base;
+use pexec_job::plan::{Plan, TaskPlan};
 
 /// How long a worker may take that is told to go: it only has to end its command's process group.
 const KILL_GRACE: Duration = Duration::from_secs(10);
@@ -21,6 +22,13 @@ pub(crate) fn jobs(plan: &Plan) -> usize {
     let known: Option<u64> = plan.tasks.iter().map(|task| task.total).sum();
     let most = known.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
     wanted.min(most).max(1)
+}
+
+/// Where the plan's commands get cgroups for their memory, if they have limits of it and this machine allows it. Made
+/// before there are workers, and dropped when they are gone.
+pub(crate) fn cgroup(plan: &Plan) -> Option<Base> {
+    let limited = |task: &TaskPlan| !task.calls && task.start.memory > 0;
+    plan.tasks.iter().any(limited).then(|| Base::here().ok())?
 }
 
 /// Starts it.
@@ -43,7 +51,6 @@ pub(crate) fn build(plan: &Plan, jobs: usize) -> Result<ProcessPool, BuildError>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pexec_job::plan::TaskPlan;
 
     fn plan(workers: Option<usize>, totals: &[Option<u64>]) -> Plan {
         let task = |total| TaskPlan::new("t", total, Box::new(std::iter::empty()));

@@ -2,6 +2,8 @@
 
 #[path = "cli/bad_input.rs"]
 mod bad_input;
+#[path = "cli/cgroup.rs"]
+mod cgroup;
 #[path = "cli/completions.rs"]
 mod completions;
 #[path = "cli/doctor.rs"]

@@ -2,6 +2,7 @@
 //! runs without them, and what it starts has them too.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -23,17 +24,23 @@ const STEP: i32 = 100_000;
 const OPEN_FILES: i32 = 1;
 const CPU: i32 = 2;
 const NICE: i32 = 3;
+const CGROUP: i32 = 4;
 
-/// Has the command start confined. Where there is nothing to confine it is left alone, as the hook costs it the quick
-/// way to start a process.
+/// Has the command start confined, and in the cgroup behind this [door](crate::cgroup::Leaf::door). Where there is
+/// nothing to confine it is left alone, as the hook costs it the quick way to start a process.
 #[allow(unsafe_code)]
-pub fn confine(command: &mut Command, confines: Confines) {
-    if confines == Confines::default() {
+pub fn confine(command: &mut Command, confines: Confines, door: Option<OwnedFd>) {
+    if confines == Confines::default() && door.is_none() {
         return;
     }
     // SAFETY: what runs between fork and exec only makes system calls on values of its own: no allocation, no lock,
     // no panic.
-    unsafe { command.pre_exec(move || confines.apply()) };
+    unsafe { command.pre_exec(move || confines.apply(door.as_ref())) };
+}
+
+/// Why a command did not start: it could not enter its cgroup.
+pub fn kept_out(error: &io::Error) -> bool {
+    error.raw_os_error().is_some_and(|code| code / STEP == CGROUP)
 }
 
 /// What of the confines could not be set, if that is why a command did not start.
@@ -43,14 +50,20 @@ pub fn refused(error: &io::Error) -> Option<String> {
         OPEN_FILES => "its limit of open files cannot be set",
         CPU => "its limit of CPU time cannot be set",
         NICE => "its niceness cannot be changed",
+        CGROUP => "it cannot enter its cgroup",
         _ => return None,
     };
     Some(format!("{what}: {}", io::Error::from_raw_os_error(code % STEP)))
 }
 
 impl Confines {
-    fn apply(&self) -> io::Result<()> {
+    fn apply(&self, door: Option<&OwnedFd>) -> io::Result<()> {
         let failed = |step: i32, errno: i32| io::Error::from_raw_os_error(step * STEP + errno);
+        if let Some(door) = door {
+            // This process itself, whatever its number is called there. Nothing has been started yet, so nothing is left
+            // outside.
+            rustix::io::write(door, b"0").map_err(|errno| failed(CGROUP, errno.raw_os_error()))?;
+        }
         if let Some(most) = self.open_files {
             bound(Resource::RLIMIT_NOFILE, most, most).map_err(|errno| failed(OPEN_FILES, errno))?;
         }
@@ -86,12 +99,24 @@ mod tests {
         command.args(["-c", "ulimit -Sn; ulimit -Hn; ulimit -St; nice"]);
         let own = Command::new("nice").output().expect("started").stdout;
         let own: i32 = String::from_utf8_lossy(&own).trim().parse().expect("a number");
-        confine(&mut command, confines);
+        confine(&mut command, confines, None);
         let told = command.output().expect("started").stdout;
         assert_eq!(
             String::from_utf8_lossy(&told),
             format!("20\n20\n7\n{}\n", (own + 3).min(19))
         );
+    }
+
+    #[test]
+    fn a_command_that_cannot_enter_its_cgroup_does_not_start() {
+        let door = std::fs::File::open("/dev/null").expect("opened to be read only");
+        let mut command = Command::new("true");
+        confine(&mut command, Confines::default(), Some(door.into()));
+        let error = command.status().expect_err("refused");
+        assert!(kept_out(&error), "{error}");
+        let told = refused(&error).expect("one of ours");
+        assert!(told.starts_with("it cannot enter its cgroup: "), "{told}");
+        assert!(!kept_out(&io::Error::from_raw_os_error(nix::libc::ENOENT)));
     }
 
     #[test]

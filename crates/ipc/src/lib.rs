@@ -8,6 +8,7 @@
 
 pub mod carry;
 pub mod cells;
+pub mod cgroup;
 pub mod clock;
 pub mod confine;
 pub mod env;

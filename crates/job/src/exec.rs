@@ -3,9 +3,10 @@
 //! It owns everything the command brings into the world: its process group, its pipes, the files it writes for
 //! it. What always holds when it returns: the group is gone, the leader is reaped, output is kept whole or
 //! [`Report::fault`] says why not, and no temporary file is left. Only a worker that dies on the way leaves
-//! files, whose names [`discard`] knows.
+//! files and a cgroup, whose names [`discard`] knows.
 
 mod attend;
+mod bounds;
 mod call;
 mod capture;
 mod clock;
@@ -48,6 +49,8 @@ pub struct Notes {
     pub token: String,
     /// What it reads and makes, where its task says so.
     pub making: Option<Box<Making>>,
+    /// Where a command with a limit on memory gets a cgroup of its own; `None`: nowhere.
+    pub cgroup: Option<Text>,
 }
 
 /// What became of an attempt.
@@ -224,7 +227,7 @@ fn attempt(work: Work, notes: Notes) -> Report {
 /// [`pexec::task::emit`], in the form of [`note::Note`].
 pub fn execute(command: Command, notes: Notes) -> Report {
     let began = clock::now();
-    match start::start(&command, &notes) {
+    match start::start(&command, &notes, bounds::leaf(&command.limits, &notes)) {
         Ok(started) => attend::attend(started, &command, &notes, began),
         Err(refusal) => {
             let end = End::NotStarted {
@@ -253,8 +256,12 @@ pub fn excess(work: &Work, notes: &Notes) -> Option<u64> {
 
 /// Removes the files of an attempt whose worker died before it could do so itself.
 pub fn discard(work: &Work, notes: &Notes) {
-    if work.is_call() && work.limits().memory.is_some() {
-        guard::discard(notes);
+    if work.limits().memory.is_some() {
+        if work.is_call() {
+            guard::discard(notes);
+        } else {
+            bounds::discard(notes);
+        }
     }
     let (stdout, stderr) = work.files();
     for (stream, path) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)] {

@@ -52,6 +52,8 @@ fn seconds(time: Duration) -> u64 {
 pub enum MemoryBy {
     /// By looking, again and again, how much there is.
     Sampling,
+    /// By the kernel, which gives its cgroup no more.
+    Cgroup,
 }
 
 impl MemoryBy {
@@ -59,12 +61,15 @@ impl MemoryBy {
     pub fn as_str(self) -> &'static str {
         match self {
             MemoryBy::Sampling => "sampling",
+            MemoryBy::Cgroup => "cgroup",
         }
     }
 
     /// The way of that word.
     pub fn from_name(name: &str) -> Option<MemoryBy> {
-        (name == "sampling").then_some(MemoryBy::Sampling)
+        [MemoryBy::Sampling, MemoryBy::Cgroup]
+            .into_iter()
+            .find(|by| by.as_str() == name)
     }
 }
 

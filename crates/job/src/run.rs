@@ -68,6 +68,9 @@ pub struct Options {
     pub first_seq: u64,
     /// What the record says that this run takes up again.
     pub past: Option<Past>,
+    /// Where commands with a limit on memory get cgroups of their own: the path of a
+    /// [`Base`](pexec_ipc::cgroup::Base), which outlives the run. Without it their memory is looked at again and again.
+    pub cgroup: Option<PathBuf>,
     /// What earlier runs have made: an instance of which nothing has changed since is skipped.
     pub successes: Arc<Successes>,
 }
@@ -87,13 +90,14 @@ impl Options {
             inline_limit: 256 * 1024,
             first_seq: 0,
             past: None,
+            cgroup: None,
             successes: Arc::default(),
         }
     }
 
     /// What an attempt is told beside its command.
     fn notes(&self, ready: &flight::Ready) -> Notes {
-        ready.notes(&self.run_id, self.stream, &self.spill_dir, self.inline_limit)
+        ready.notes(self)
     }
 }
 

@@ -44,6 +44,7 @@ impl Attempt {
             inline_limit: 1 << 20,
             token: "t".to_owned(),
             making: None,
+            cgroup: None,
         };
         Attempt { dir, command, notes }
     }

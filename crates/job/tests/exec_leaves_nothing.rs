@@ -49,6 +49,7 @@ fn attempts_of_every_kind_leave_no_child_no_descriptor_and_no_file() {
             inline_limit: 10,
             token: format!("t-{n}"),
             making: None,
+            cgroup: None,
         };
         execute(command, notes)
     };

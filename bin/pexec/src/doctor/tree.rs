@@ -1,11 +1,13 @@
-//! The memory of a command and all that it starts: as pexec bounds it, by looking, and as the kernel could, by a cgroup.
+//! The memory of a command and all that it starts: as pexec bounds it by looking, and as the kernel does by a cgroup, where pexec can
+//! have one.
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use pexec::ProcessPool;
+use pexec_ipc::cgroup::{Base, Leaf};
+use pexec_ipc::confine::{Confines, confine, refused};
 use pexec_job::event::{Ended, Event, Kind, Outcome};
 use pexec_job::planner::{self, Overrides};
 use pexec_job::run::{self, Options, OutputChunk, Sink};
@@ -24,7 +26,7 @@ pub(super) const CHECKS: &[Check] = &[
         name: "cgroup-memory",
         needed: false,
         means: "the kernel cannot bound a command and its descendants together; `memory` of a task is kept by looking at them",
-        advice: "where that could be a moment too late, limit all of pexec: systemd-run --scope -p MemoryMax=8G pexec ..",
+        advice: "start pexec alone in a cgroup of its own: systemd-run --user --scope -p Delegate=yes pexec ..; or limit all of it: -p MemoryMax=8G",
         try_it: memory,
     },
 ];
@@ -77,79 +79,27 @@ const MAX: u64 = 16 << 20;
 /// Keeps one endless line in memory, several times the bound.
 const HOG: &str = "head -c 134217728 /dev/zero | tail -n 1 >/dev/null";
 
-/// Where this process's own cgroup of version 2 is seen.
-fn own_cgroup() -> Option<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let mount = mounts.lines().find_map(|line| {
-        let (about, kind) = line.split_once(" - ")?;
-        kind.starts_with("cgroup2 ").then(|| about.split(' ').nth(4))?
-    })?;
-    let cgroups = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let path = cgroups.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    Some(Path::new(mount).join(path))
-}
-
+/// As a run does it: a cgroup for the command, which enters it before it is itself.
 fn memory() -> Tried {
-    let own = own_cgroup().ok_or("there is no cgroup v2 here")?;
-    let controllers = fs::read_to_string(own.join("cgroup.controllers")).unwrap_or_default();
-    if !controllers.split_whitespace().any(|name| name == "memory") {
-        return no(format!("{} has no memory controller", own.display()));
-    }
-    let leaf = own.join(format!("pexec-doctor-{}", std::process::id()));
-    fs::create_dir(&leaf).map_err(|error| format!("no cgroup can be made in {}: {error}", own.display()))?;
-    let tried = bounded(&own, &leaf);
-    // Its processes are gone, but the kernel may need a moment to see that.
-    for _ in 0..100 {
-        if fs::remove_dir(&leaf).is_ok() {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    tried
-}
-
-fn bounded(own: &Path, leaf: &Path) -> Tried {
-    let max = leaf.join("memory.max");
-    let subtree = own.join("cgroup.subtree_control");
-    let switched_on = !max.exists();
-    if switched_on {
-        fs::write(&subtree, "+memory")
-            .map_err(|error| format!("{} hands no memory controller on: {error}", own.display()))?;
-    }
-    let tried = killed_beyond(leaf, &max);
-    if switched_on {
-        let _ = fs::write(&subtree, "-memory");
-    }
-    tried
-}
-
-fn killed_beyond(leaf: &Path, max: &Path) -> Tried {
-    fs::write(max, MAX.to_string()).map_err(|error| format!("{}: {error}", max.display()))?;
-    // Not there without swap.
-    let _ = fs::write(leaf.join("memory.swap.max"), "0");
-    let status = Command::new("sh")
-        .args([
-            "-c",
-            "echo $$ > \"$1\"/cgroup.procs || exit 77; eval \"$2\"",
-            "sh",
-        ])
-        .arg(leaf)
-        .arg(HOG)
+    let base = Base::here().map_err(|unfit| unfit.to_string())?;
+    let leaf = Leaf::make(base.path(), "task-doctor", MAX).map_err(|error| error.to_string())?;
+    let door = leaf.door().map_err(|error| error.to_string())?;
+    let mut hog = Command::new("sh");
+    hog.args(["-c", HOG])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .map_err(|error| format!("`sh` cannot be started: {error}"))?;
-    if status.code() == Some(77) {
-        return no(format!("no process may enter {}", leaf.display()));
+        .stderr(Stdio::null());
+    confine(&mut hog, Confines::default(), Some(door));
+    if let Err(error) = hog.status() {
+        return match refused(&error) {
+            Some(why) => no(why),
+            None => Err(No::untried(format!("`sh` cannot be started: {error}"))),
+        };
     }
-    let events = fs::read_to_string(leaf.join("memory.events")).unwrap_or_default();
-    let killed = events
-        .lines()
-        .filter_map(|line| line.strip_prefix("oom_kill "))
-        .any(|count| count != "0");
-    match killed {
-        true => Ok("a process that took too much was ended, and nothing else".to_owned()),
-        false => no("a process took more than its cgroup's bound"),
+    match leaf.was_exceeded() {
+        true => {
+            Ok("a command that needed more than its cgroup may hold was ended, and nothing else".to_owned())
+        }
+        false => no("a command took more than its cgroup may hold"),
     }
 }

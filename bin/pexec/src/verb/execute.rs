@@ -134,6 +134,7 @@ pub(super) fn execute(
     };
     let outputs = Outputs::new(mode, writer, spill.path(), terminal);
     let mut console = Console::new(recorder, events, outputs, progress, clock.clone(), forecast);
+    let cgroup = pool::cgroup(&plan);
     let pool = match pool::build(&plan, jobs) {
         Ok(pool) => Arc::new(pool),
         Err(error) => {
@@ -150,6 +151,7 @@ pub(super) fn execute(
         first_seq,
         past,
         clock: clock.clone(),
+        cgroup: cgroup.as_ref().map(|base| base.path().to_owned()),
         ..Options::new(jobs, run_id, spill.path())
     };
     pause.take(Arc::clone(&pool), clock, curtain);

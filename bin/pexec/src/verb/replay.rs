@@ -148,6 +148,7 @@ fn perform(plan: Plan, run_id: &str, who: &Who, terminal: Terminal) -> Exit {
             return Exit::Pool;
         }
     };
+    let cgroup = pool::cgroup(&plan);
     let pool = match pool::build(&plan, 1) {
         Ok(pool) => Arc::new(pool),
         Err(error) => {
@@ -159,6 +160,7 @@ fn perform(plan: Plan, run_id: &str, who: &Who, terminal: Terminal) -> Exit {
         stream: true,
         stop: interrupt.stop(),
         clock: clock.clone(),
+        cgroup: cgroup.as_ref().map(|base| base.path().to_owned()),
         ..Options::new(1, run_id, spill.path())
     };
     let curtain = writer.curtain();

@@ -21,7 +21,7 @@ use super::pipe::Pipe;
 use super::start::Started;
 use super::{End, Notes, Report, StopReason, Stream};
 use crate::command::Command;
-use crate::limits::MemoryBy;
+use crate::limits::{Limits, MemoryBy};
 
 /// How long a descendant may hold the output open after the command has ended.
 const LEAK_WAIT: Duration = Duration::from_millis(100);
@@ -46,7 +46,13 @@ pub(super) fn attend(started: Started, command: &Command, notes: &Notes, began: 
         stderr,
         targets,
         guard,
+        leaf,
     } = started;
+    // What the kernel keeps needs no looking after.
+    let watched = Limits {
+        memory: command.limits.memory.filter(|_| leaf.is_none()),
+        ..command.limits
+    };
     let mut watch = Watch {
         pid,
         pidfd: pidfd.as_fd(),
@@ -58,7 +64,7 @@ pub(super) fn attend(started: Started, command: &Command, notes: &Notes, began: 
         ],
         deadline: command.timeout.and_then(|limit| began.checked_add(limit)),
         ladder: None,
-        meter: Meter::new(&command.limits, pid, began),
+        meter: Meter::new(&watched, pid, began),
         stopped: None,
         ended: None,
         buffer: vec![0; READ],
@@ -74,6 +80,9 @@ pub(super) fn attend(started: Started, command: &Command, notes: &Notes, began: 
     let wall = watch.ended.unwrap_or_else(clock::now) - began;
 
     kill_group(pid, Signal::SIGKILL);
+    if let Some(leaf) = &leaf {
+        leaf.kill();
+    }
     if leaky {
         watch.last_look();
     }
@@ -102,6 +111,17 @@ pub(super) fn attend(started: Started, command: &Command, notes: &Notes, began: 
         // The kernel may have been quicker to see it.
         stopped.get_or_insert(StopReason::CpuTime);
     }
+    let memory_by = command.limits.memory.map(|_| match &leaf {
+        Some(_) => MemoryBy::Cgroup,
+        None => MemoryBy::Sampling,
+    });
+    if let Some(leaf) = leaf
+        && !succeeded
+        && leaf.was_exceeded()
+    {
+        let used = leaf.peak().or(command.limits.memory).unwrap_or_default();
+        stopped.get_or_insert(StopReason::Memory { used });
+    }
     if succeeded && stopped.is_none() && fault.is_none() {
         fault = targets.into_iter().find_map(|target| target.publish().err());
     }
@@ -118,7 +138,7 @@ pub(super) fn attend(started: Started, command: &Command, notes: &Notes, began: 
         leaky,
         stopped,
         fault,
-        memory_by: command.limits.memory.map(|_| MemoryBy::Sampling),
+        memory_by,
         content: None,
     }
 }

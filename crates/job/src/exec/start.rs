@@ -12,7 +12,8 @@ use std::process::{Command as Program, Stdio};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::Signal;
 use nix::unistd::{AccessFlags, access};
-use pexec_ipc::confine::{confine, refused};
+use pexec_ipc::cgroup::Leaf;
+use pexec_ipc::confine::{confine, kept_out, refused};
 
 use super::redirect::Target;
 use super::{Notes, Stream};
@@ -29,6 +30,8 @@ pub(super) struct Started {
     pub(super) stderr: Option<File>,
     pub(super) targets: Vec<Target>,
     pub(super) guard: pexec::worker::GroupGuard,
+    /// Where all of its processes are, if it has one.
+    pub(super) leaf: Option<Leaf>,
 }
 
 /// Why a command did not start, as a shell codes it.
@@ -47,7 +50,8 @@ fn refuse(reason: String) -> Refusal {
     }
 }
 
-pub(super) fn start(command: &Command, notes: &Notes) -> Result<Started, Refusal> {
+/// Starts it in `leaf`, if that is there and it can enter.
+pub(super) fn start(command: &Command, notes: &Notes, leaf: Option<Leaf>) -> Result<Started, Refusal> {
     let Some((program, arguments)) = command.argv.split_first() else {
         return Err(refuse("the command is empty".to_owned()));
     };
@@ -82,8 +86,18 @@ pub(super) fn start(command: &Command, notes: &Notes) -> Result<Started, Refusal
         )?);
     }
 
-    confine(&mut spawn, command.limits.confines());
-    let mut child = spawn.spawn().map_err(|error| match refused(&error) {
+    let (leaf, door) = match leaf.map(|leaf| leaf.door().map(|door| (leaf, door))) {
+        Some(Ok((leaf, door))) => (Some(leaf), Some(door)),
+        Some(Err(_)) | None => (None, None),
+    };
+    confine(&mut spawn, command.limits.confines(), door);
+    let spawned = spawn.spawn();
+    if leaf.is_some() && spawned.as_ref().is_err_and(kept_out) {
+        // What it opened for its output is opened anew.
+        drop((spawn, targets));
+        return start(command, notes, None);
+    }
+    let mut child = spawned.map_err(|error| match refused(&error) {
         Some(reason) => refuse(reason),
         None => explain(&error, program, &command.cwd),
     })?;
@@ -100,6 +114,7 @@ pub(super) fn start(command: &Command, notes: &Notes) -> Result<Started, Refusal
             stderr,
             targets,
             guard,
+            leaf,
         }),
         Err(error) => {
             pexec_ipc::process::kill_group(pid, Signal::SIGKILL);

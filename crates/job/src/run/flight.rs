@@ -9,11 +9,11 @@ use std::time::Instant;
 
 use pexec::{TaskError, TaskFuture};
 
-use super::OutputKind;
 use super::follow::Follow;
 use super::inbox::Inbox;
 use super::line::Ticket;
 use super::tail::Tail;
+use super::{Options, OutputKind};
 use crate::event::Who;
 use crate::exec::{Notes, Report, Stream};
 use crate::files::Stamp;
@@ -205,8 +205,9 @@ impl Within {
 
 impl Ready {
     /// What the attempt is told beside its command.
-    pub(super) fn notes(&self, run_id: &str, stream: bool, spill_dir: &Path, inline_limit: u64) -> Notes {
+    pub(super) fn notes(&self, options: &Options) -> Notes {
         use std::os::unix::ffi::OsStrExt;
+        let text = |path: &Path| Text::from(path.as_os_str().as_bytes().to_vec());
         let plain = |c: char| {
             if c.is_ascii_alphanumeric() || c == '-' {
                 c
@@ -214,12 +215,13 @@ impl Ready {
                 '_'
             }
         };
-        let run: String = run_id.chars().take(40).map(plain).collect();
+        let run: String = options.run_id.chars().take(40).map(plain).collect();
         Notes {
-            stream,
-            spill_dir: Text::from(spill_dir.as_os_str().as_bytes().to_vec()),
-            inline_limit,
+            stream: options.stream,
+            spill_dir: text(&options.spill_dir),
+            inline_limit: options.inline_limit,
             making: None,
+            cgroup: options.cgroup.as_deref().map(text),
             token: format!("{run}-{}-{}-{}", self.task, self.instance.index, self.attempt),
         }
     }

@@ -73,7 +73,11 @@ fn judge_report(report: &Report, work: &Work, stop: Option<Stopped>) -> Verdict 
         }
         (Some(StopReason::CpuTime), _, _) => (Outcome::Timeout, Some(spent(work)), Some(Cause::Timeout)),
         (Some(StopReason::Memory { used }), _, _) => {
-            (Outcome::Memory, Some(held(*used, work)), Some(Cause::Memory))
+            let why = match report.memory_by {
+                Some(MemoryBy::Cgroup) => needed_more(*used, work),
+                _ => held(*used, work),
+            };
+            (Outcome::Memory, Some(why), Some(Cause::Memory))
         }
         (Some(StopReason::Interrupted), _, _) => (Outcome::Killed, Some(stopped(stop)), None),
         (None, Some(fault), _) => (Outcome::Failed, Some(fault.clone()), None),
@@ -250,6 +254,12 @@ fn held(used: u64, work: &Work) -> String {
         Some(most) => format!("held {used} of memory, and {} is its limit", Bytes(most)),
         None => format!("held too much memory: {used}"),
     }
+}
+
+/// Of one that the kernel has ended: it never held more than it might.
+fn needed_more(peak: u64, work: &Work) -> String {
+    let most = work.limits().memory.unwrap_or(peak);
+    format!("needed more than {} of memory, its limit", Bytes(most))
 }
 
 fn spent(work: &Work) -> String {

@@ -72,6 +72,22 @@ fn one_that_stays_below_its_limit_is_left_alone() {
 }
 
 #[test]
+fn where_its_cgroup_cannot_be_made_its_memory_is_looked_at() {
+    let limits = Limits {
+        memory: Some(50 * MIB),
+        ..Limits::default()
+    };
+    let mut attempt = limited(&holds(80), limits);
+    attempt.notes.cgroup = Some(attempt.path("."));
+    let report = attempt.run(&[]);
+    assert!(
+        matches!(report.stopped, Some(StopReason::Memory { .. })),
+        "{report:?}"
+    );
+    assert_eq!(report.memory_by, Some(MemoryBy::Sampling));
+}
+
+#[test]
 fn processes_that_use_too_much_cpu_time_together_are_stopped() {
     let limits = Limits {
         cpu_time: Some(Duration::from_millis(300)),
