@@ -2,6 +2,10 @@
 
 use std::io::{self, Write};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use pexec_job::text::Text;
+use serde_json::{Value, json};
 use signal_hook::consts::SIGPIPE;
 
 use crate::exit::Exit;
@@ -22,5 +26,13 @@ pub(crate) fn ended(written: io::Result<()>) -> Exit {
             complain(&format!("cannot write standard output: {error}"));
             Exit::Output
         }
+    }
+}
+
+/// Text as JSON, as in the event stream: a string, or base64 of what is none.
+pub(crate) fn text(text: &Text) -> Value {
+    match std::str::from_utf8(text.as_bytes()) {
+        Ok(text) => Value::from(text),
+        Err(_) => json!({ "base64": STANDARD.encode(text.as_bytes()) }),
     }
 }

@@ -16,14 +16,14 @@ pub(crate) struct Runs {
     #[arg(long, value_name = "DIR")]
     pub(crate) run_dir: Option<PathBuf>,
     /// How they are listed
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = RunsFormat::Text)]
-    pub(crate) format: RunsFormat,
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = PastFormat::Text)]
+    pub(crate) format: PastFormat,
 }
 
-/// `--format` of `runs`.
+/// `--format` of `runs` and `show`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum RunsFormat {
-    /// For people: a line for each
+pub(crate) enum PastFormat {
+    /// For people
     Text,
     /// For programs
     Json,
@@ -41,6 +41,9 @@ pub(crate) struct Show {
     /// Print what the instance wrote to its standard output at its last attempt, and nothing else
     #[arg(long, requires = "task")]
     pub(crate) output: bool,
+    /// How it is told
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = PastFormat::Text, conflicts_with = "output")]
+    pub(crate) format: PastFormat,
     /// Where runs are recorded [default: .pexec/runs]
     #[arg(long, value_name = "DIR")]
     pub(crate) run_dir: Option<PathBuf>,

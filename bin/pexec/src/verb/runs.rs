@@ -4,7 +4,7 @@ use pexec_job::planner::{self, Overrides};
 use pexec_job::record::{Record, Store};
 use serde_json::{Value, json};
 
-use crate::cli::{Runs, RunsFormat};
+use crate::cli::{PastFormat, Runs};
 use crate::exit::Exit;
 use crate::past::{self, Head, stamp};
 use crate::speech::{complain, refuse};
@@ -41,8 +41,8 @@ pub(crate) fn runs(args: &Runs) -> Exit {
         }
     }
     let printed = answer::print(&match args.format {
-        RunsFormat::Text => text(&heads, &store),
-        RunsFormat::Json => json(&heads),
+        PastFormat::Text => text(&heads, &store),
+        PastFormat::Json => json(&heads),
     });
     match printed {
         Exit::Success if unreadable => Exit::Record,
@@ -72,27 +72,27 @@ fn text(heads: &[(Record, Head)], store: &Store) -> Vec<u8> {
 }
 
 fn json(heads: &[(Record, Head)]) -> Vec<u8> {
-    let list: Vec<Value> = heads
-        .iter()
-        .map(|(record, head)| {
-            let counts = head.counts();
-            json!({
-                "run": record.id(),
-                "job": head.job(),
-                "began": head.began().map(|at| at.to_string()),
-                "elapsed_us": u64::try_from(head.elapsed().as_micros()).unwrap_or(u64::MAX),
-                "end": head.end(),
-                "planned": counts.planned,
-                "succeeded": counts.succeeded,
-                "kept": counts.kept,
-                "up_to_date": counts.up_to_date,
-                "failed": counts.failed,
-                "killed": counts.killed,
-                "blocked": counts.blocked,
-                "not_run": counts.not_run() + counts.running,
-                "path": record.path().to_string_lossy(),
-            })
-        })
-        .collect();
+    let list = heads.iter().map(|(record, it)| head(record, it)).collect();
     format!("{:#}\n", Value::Array(list)).into_bytes()
+}
+
+/// A run for programs.
+pub(super) fn head(record: &Record, head: &Head) -> Value {
+    let counts = head.counts();
+    json!({
+        "run": record.id(),
+        "job": head.job(),
+        "began": head.began().map(|at| at.to_string()),
+        "elapsed_us": u64::try_from(head.elapsed().as_micros()).unwrap_or(u64::MAX),
+        "end": head.end(),
+        "planned": counts.planned,
+        "succeeded": counts.succeeded,
+        "kept": counts.kept,
+        "up_to_date": counts.up_to_date,
+        "failed": counts.failed,
+        "killed": counts.killed,
+        "blocked": counts.blocked,
+        "not_run": counts.not_run() + counts.running,
+        "path": record.path().to_string_lossy(),
+    })
 }

@@ -1,5 +1,7 @@
 //! `pexec show [RUN] [TASK]`: what came of a run, or of one of its instances with all that is known of it.
 
+mod json;
+
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 
@@ -9,7 +11,7 @@ use pexec_job::record::Record;
 use pexec_job::text::Text;
 use pexec_job::work::Work;
 
-use crate::cli::Show;
+use crate::cli::{PastFormat, Show};
 use crate::exit::Exit;
 use crate::past::{self, Attempt, Chosen, Collector, Head, Search, Told, stamp};
 use crate::records::unusable;
@@ -70,6 +72,7 @@ fn tell(args: &Show) -> Result<(), Failed> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     match (&chosen, told.as_slice()) {
         (_, told) if args.output => raw(&record, told, &mut out)?,
+        (_, told) if args.format == PastFormat::Json => json::write(&record, &head, told, &mut out)?,
         (Chosen::All, told) => {
             match head.began() {
                 None => writeln!(out, "run {}: {}", record.id(), head.end_in_full())?,

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::record::record;
 use crate::support::{Done, Test};
 
 const JOB: &str = "name = 'demo'\n[tasks.sum]\nforeach = { values = ['a', 'b c'] }\nretries = 1\n\
@@ -242,4 +243,72 @@ fn the_summary_says_how_to_see_more_and_that_works() {
         .run()
         .code(1)
         .does_not_say(["see more"]);
+}
+
+#[test]
+fn show_tells_programs_all_that_it_tells_people() {
+    let job = "[tasks.a]\nforeach = { values = ['x', 'y'] }\nretries = 1\nenv = { T = { value = 'hunter2', secret = true } }\n\
+        shell = 'echo out; echo err >&2; test {item} = x'\n[tasks.b]\nneeds = ['a']\ncommand = ['true']\n";
+    let done = Test::job(job).args(["-j1"]).run().code(1);
+    let json = |words: &str| -> Value {
+        let told = done.again(words).code(0);
+        serde_json::from_slice(&told.stdout).unwrap_or_else(|error| panic!("{error}\n{told}"))
+    };
+    let all = json("show --format json");
+    assert_eq!(
+        (&all["end"], &all["planned"], &all["failed"], &all["blocked"]),
+        (&"failed".into(), &3.into(), &1.into(), &1.into())
+    );
+    assert_eq!(
+        all["dir"],
+        done.path("")
+            .canonicalize()
+            .expect("there")
+            .to_str()
+            .expect("text")
+    );
+    let ends: Vec<_> = (0..3)
+        .map(|n| (&all["instances"][n]["label"], &all["instances"][n]["end"]))
+        .collect();
+    let expected = ["a(x)", "success", "a(y)", "failed", "b", "blocked"].map(Value::from);
+    assert_eq!(
+        ends,
+        [
+            (&expected[0], &expected[1]),
+            (&expected[2], &expected[3]),
+            (&expected[4], &expected[5])
+        ]
+    );
+    assert_eq!(all["instances"][2]["blocked_by"], "a(y)");
+    assert_eq!(
+        all["instances"][1]["attempts"].as_array().map(Vec::len),
+        Some(1),
+        "the last one"
+    );
+
+    let one = &json("show last a(y) --format json")["instances"][0];
+    assert_eq!(one["command"][0], "sh");
+    assert_eq!(one["env"]["T"], "***");
+    let attempts = one["attempts"].as_array().expect("a list");
+    assert_eq!(attempts.len(), 2);
+    // What the events say of each, and nothing else, under the same names.
+    let events = std::fs::read_to_string(record(&done).join("events.ndjson")).expect("there");
+    let finished: Vec<Value> = events
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("an event"))
+        .filter(|event: &Value| event["type"] == "finished" && event["id"] == one["id"])
+        .collect();
+    for (attempt, event) in attempts.iter().zip(&finished) {
+        for (key, value) in event.as_object().expect("an object") {
+            let ours = match key.as_str() {
+                "id" | "task" | "index" | "label" | "item" | "key" => &one[key],
+                "v" | "seq" | "t" | "type" | "crc" | "salt" => continue,
+                _ => &attempt[key],
+            };
+            assert_eq!(ours, value, "{key}");
+        }
+        assert!(attempt["began"].is_string() && attempt["pid"].is_u64() && attempt["worker"].is_u64());
+    }
+    assert_eq!(finished.len(), 2);
+    done.again("show last a(y) --format json --output").code(2);
 }

@@ -2,8 +2,6 @@
 
 use std::io::{self, Write};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use pexec_job::outlook::{Seen, Sums};
 use pexec_job::plan::{Plan, TaskPlan};
 use pexec_job::text::Text;
@@ -11,6 +9,7 @@ use pexec_job::work::Work;
 use serde_json::{Value, json};
 
 use super::Form;
+use crate::answer::text;
 
 pub(super) struct Json {
     head: String,
@@ -88,13 +87,5 @@ impl Form for Json {
         self.begin(out)?;
         let tasks: Vec<String> = self.tasks.iter().map(Value::to_string).collect();
         writeln!(out, "\n],\"tasks\":[\n{}\n]}}", tasks.join(",\n"))
-    }
-}
-
-/// As in the event stream.
-fn text(text: &Text) -> Value {
-    match std::str::from_utf8(text.as_bytes()) {
-        Ok(text) => Value::from(text),
-        Err(_) => json!({ "base64": STANDARD.encode(text.as_bytes()) }),
     }
 }
