@@ -4,13 +4,14 @@
 //! has, with `flakyFailure` and `rerunFailure` for earlier attempts, which others ignore. Cases are written one by
 //! one: nothing but the counts is held.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 
 use crate::captured::{Captured, Reader};
-use crate::model::{Attempt, Instance, Report, State};
+use crate::model::{Attempt, End, Instance, Report, State};
 
 /// How much of one stream of a failure is written, and of all together.
 const EACH: u64 = 64 << 10;
@@ -34,16 +35,19 @@ pub fn write(report: &Report, output: &dyn Captured, out: &mut dyn Write) -> io:
     };
     file.xml
         .write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
-    let all = Tally::of(report, report.instances.iter());
+    let unheard: Vec<u64> = report.tasks.iter().map(|task| report.unheard(task)).collect();
+    let all = Tally::of(report, report.instances.iter(), unheard.iter().sum());
     let mut root = BytesStart::new("testsuites");
     root.push_attribute(("name", clean(&report.job).as_str()));
     root.push_attribute(("time", seconds(report.elapsed).as_str()));
     all.put(&mut root);
     file.xml.write_event(Event::Start(root))?;
-    for suite in
-        order.chunk_by(|a, b| report.instances[*a as usize].task == report.instances[*b as usize].task)
-    {
-        file.suite(suite)?;
+    let mut rest = order.as_slice();
+    for (task, unheard) in (0..).zip(unheard) {
+        let of = |at: &u32| report.instances[*at as usize].task == task;
+        let (suite, others) = rest.split_at(rest.partition_point(of));
+        file.suite(&report.tasks[task as usize].name, suite, unheard)?;
+        rest = others;
     }
     file.xml.write_event(Event::End(BytesEnd::new("testsuites")))?;
     file.xml.get_mut().write_all(b"\n")
@@ -59,8 +63,12 @@ struct Tally {
 }
 
 impl Tally {
-    fn of<'a>(report: &Report, instances: impl Iterator<Item = &'a Instance>) -> Tally {
-        let mut tally = Tally::default();
+    fn of<'a>(report: &Report, instances: impl Iterator<Item = &'a Instance>, unheard: u64) -> Tally {
+        let mut tally = Tally {
+            tests: unheard,
+            skipped: unheard,
+            ..Tally::default()
+        };
         for instance in instances {
             tally.tests += 1;
             match verdict(instance.state) {
@@ -105,15 +113,15 @@ struct File<'a> {
 }
 
 impl File<'_> {
-    fn suite(&mut self, places: &[u32]) -> io::Result<()> {
+    fn suite(&mut self, task: &str, places: &[u32], unheard: u64) -> io::Result<()> {
         let report = self.report;
         let instances = || places.iter().map(|at| &report.instances[*at as usize]);
-        let Some(first) = instances().next() else {
+        let tally = Tally::of(report, instances(), unheard);
+        if tally.tests == 0 {
             return Ok(());
-        };
-        let tally = Tally::of(report, instances());
+        }
         let mut suite = BytesStart::new("testsuite");
-        suite.push_attribute(("name", clean(report.task_of(first)).as_str()));
+        suite.push_attribute(("name", clean(task).as_str()));
         tally.put(&mut suite);
         suite.push_attribute(("skipped", tally.skipped.to_string().as_str()));
         suite.push_attribute(("time", seconds(tally.micros).as_str()));
@@ -127,7 +135,39 @@ impl File<'_> {
         for instance in instances() {
             self.case(instance)?;
         }
+        self.unheard(task, places, unheard)?;
         self.xml.write_event(Event::End(BytesEnd::new("testsuite")))
+    }
+
+    /// Cases for as many instances as were never heard of, by the places where none was.
+    fn unheard(&mut self, task: &str, places: &[u32], many: u64) -> io::Result<()> {
+        let message = format!("not started: {}", self.why_unheard());
+        let heard = places.iter().map(|at| self.report.instances[*at as usize].index);
+        let heard: HashSet<u64> = heard.collect();
+        for index in (0..).filter(|index| !heard.contains(index)).take(many as usize) {
+            let mut case = BytesStart::new("testcase");
+            case.push_attribute(("name", clean(&format!("{task}/{index}")).as_str()));
+            case.push_attribute(("classname", clean(task).as_str()));
+            case.push_attribute(("time", seconds(0).as_str()));
+            self.xml.write_event(Event::Start(case))?;
+            self.skip(&message)?;
+            self.xml.write_event(Event::End(BytesEnd::new("testcase")))?;
+        }
+        Ok(())
+    }
+
+    fn why_unheard(&self) -> String {
+        match self.report.segments.last().map(|segment| &segment.end) {
+            Some(Some(End {
+                broken: Some(why), ..
+            })) => format!("the pool broke: {why}"),
+            Some(Some(End { signal: Some(n), .. })) => format!("the run was interrupted by signal {n}"),
+            Some(Some(End {
+                halted: Some(policy), ..
+            })) => format!("the run was halted by {policy}"),
+            Some(Some(_)) => "it was not among those that were asked for".to_owned(),
+            Some(None) | None => "the run has no last word".to_owned(),
+        }
     }
 
     fn case(&mut self, instance: &Instance) -> io::Result<()> {
@@ -176,8 +216,12 @@ impl File<'_> {
             State::Blocked => format!("blocked: {} failed", self.report.text.get(instance.by)),
             _ => "it did not come to an end".to_owned(),
         };
+        self.skip(&message)
+    }
+
+    fn skip(&mut self, message: &str) -> io::Result<()> {
         let mut element = BytesStart::new("skipped");
-        element.push_attribute(("message", clean(&message).as_str()));
+        element.push_attribute(("message", clean(message).as_str()));
         self.xml.write_event(Event::Empty(element))
     }
 

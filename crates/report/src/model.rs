@@ -86,6 +86,9 @@ pub struct Task {
     pub name: String,
     /// How many instances it has, if that became known.
     pub total: Option<u64>,
+    /// How many of them were kept at the last start, and how many were heard of since then.
+    kept: u64,
+    heard: u64,
 }
 
 /// An instance that was started, or will not be.
@@ -263,6 +266,12 @@ impl Report {
                 .iter()
                 .filter(|i| i.state != State::Unfinished)
                 .count() as u64
+    }
+
+    /// How many instances of a task were not heard of at all at the last start, as far as their number is known.
+    pub fn unheard(&self, task: &Task) -> u64 {
+        let total = task.total.unwrap_or(0);
+        total.saturating_sub(task.kept + task.heard)
     }
 
     /// When the run began first.

@@ -5,7 +5,7 @@ mod made;
 use std::collections::HashMap;
 
 use made::{How, Made, failure, success};
-use pexec_job::event::{Counts, Kind, Outcome};
+use pexec_job::event::{Counts, Kind, Outcome, Since};
 use pexec_report::model::{Fold, State, Tone, Verdict};
 
 fn counts(planned: u64, succeeded: u64, failed: u64) -> Counts {
@@ -165,6 +165,7 @@ fn a_resumed_record_has_each_instance_once_matched_by_what_it_is() {
     made.tell(Kind::Kept {
         task: "a".into(),
         count: 2,
+        since: Since::default(),
     });
     // A line was taken out of the items meanwhile: places are others.
     made.ran(&who(0, "a(y)"), 1, success());

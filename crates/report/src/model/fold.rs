@@ -56,7 +56,9 @@ impl Fold {
                 let task = self.task(task);
                 self.report.tasks[task as usize].total = *total;
             }
-            Kind::Kept { count, .. } => {
+            Kind::Kept { task, count, .. } if *count > 0 => {
+                let task = self.task(task);
+                self.report.tasks[task as usize].kept += count;
                 if let Some(segment) = self.report.segments.last_mut() {
                     segment.kept += count;
                 }
@@ -78,7 +80,7 @@ impl Fold {
                 self.start(who, *attempt, lane, start);
             }
             Kind::Finished { who, attempt, end } => self.end(who, *attempt, end, now),
-            Kind::Retried { .. } => {}
+            Kind::Kept { .. } | Kind::Retried { .. } => {}
             Kind::Blocked { who, by } => {
                 let instance = self.instance(who);
                 let by = self.report.text.put_once(&plain::line(by.as_bytes()));
@@ -142,6 +144,10 @@ impl Fold {
             false => {
                 self.interrupt();
                 self.earlier = Earlier::of(&self.report.instances);
+                for task in &mut self.report.tasks {
+                    // A task that is no longer in the job is not planned again.
+                    (task.total, task.kept, task.heard) = (None, 0, 0);
+                }
                 let least = self.latest();
                 self.clock.resume(event.at, least)
             }
@@ -188,6 +194,8 @@ impl Fold {
         self.report.tasks.push(Task {
             name: name.to_owned(),
             total: None,
+            kept: 0,
+            heard: 0,
         });
         self.tasks.insert(name.to_owned(), task);
         task
@@ -202,6 +210,7 @@ impl Fold {
         let segment = self.report.segments.len().saturating_sub(1) as u16;
         let key = who.key.map_or(0, |key| u128::from_be_bytes(key.0));
         let known = self.earlier.take(key, task, who.index);
+        self.report.tasks[task as usize].heard += 1;
         let instance = known.unwrap_or_else(|| {
             let mut label = plain::line(who.label.as_bytes());
             if label.len() > LABEL {

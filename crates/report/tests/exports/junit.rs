@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::Command;
 
-use pexec_job::event::Kind;
+use pexec_job::event::{Counts, Kind};
 use pexec_report::junit;
 use quick_xml::Reader;
 use quick_xml::events::Event;
@@ -225,4 +225,78 @@ fn flaky_retried_and_blocked_instances_are_told_apart() {
         root.find("skipped")[0].attributes["message"],
         "blocked: a(1) failed"
     );
+}
+
+#[test]
+fn what_was_never_started_is_skipped_with_the_reason() {
+    let mut made = Made::begun(&[("a", 4), ("b", 2)]);
+    made.ran(&Made::who("a", 2, "a(z)"), 1, failure());
+    let read_all = |made: &Made| {
+        let root = read(&xml(made));
+        root.check();
+        let cases: Vec<(String, String)> = root
+            .find("testcase")
+            .iter()
+            .map(|case| {
+                let skipped = case.find("skipped");
+                let why = skipped.first().map(|it| it.attributes["message"].clone());
+                (case.attributes["name"].clone(), why.unwrap_or_default())
+            })
+            .collect();
+        let suites = root.find("testsuite");
+        for suite in &suites {
+            let count = |name: &str| suite.find(name).len().to_string();
+            assert_eq!(suite.attributes["tests"], count("testcase"));
+            assert_eq!(suite.attributes["skipped"], count("skipped"));
+        }
+        assert_eq!(
+            root.find("testsuites")[0].attributes["tests"],
+            cases.len().to_string()
+        );
+        cases
+    };
+    let skipped = |names: &[&str], why: &str| {
+        names
+            .iter()
+            .map(|name| ((*name).to_owned(), format!("not started: {why}")))
+            .collect::<Vec<_>>()
+    };
+    let heard = ("a(z)".to_owned(), String::new());
+    let mut killed = vec![heard.clone()];
+    killed.extend(skipped(
+        &["a/0", "a/1", "a/3", "b/0", "b/1"],
+        "the run has no last word",
+    ));
+    assert_eq!(read_all(&made), killed);
+    made.tell(Kind::RunFinished {
+        counts: Counts::default(),
+        signal: None,
+        broken: None,
+        halted: Some("soon,fail=1".into()),
+    });
+    let mut halted = vec![heard.clone()];
+    halted.extend(skipped(
+        &["a/0", "a/1", "a/3", "b/0", "b/1"],
+        "the run was halted by soon,fail=1",
+    ));
+    assert_eq!(read_all(&made), halted);
+    // Gone on with: one is kept, one runs, and it is interrupted.
+    made.begin(true);
+    for (task, total) in [("a", 4), ("b", 0)] {
+        made.tell(Kind::Planned {
+            task: task.into(),
+            total: Some(total),
+        });
+    }
+    made.ran(&Made::who("a", 2, "a(z)"), 1, success());
+    made.ran(&Made::who("a", 0, "a(x)"), 1, success());
+    made.tell(Kind::RunFinished {
+        counts: Counts::default(),
+        signal: Some(2),
+        broken: None,
+        halted: None,
+    });
+    let mut resumed = vec![("a(x)".to_owned(), String::new()), heard];
+    resumed.extend(skipped(&["a/1", "a/3"], "the run was interrupted by signal 2"));
+    assert_eq!(read_all(&made), resumed);
 }
