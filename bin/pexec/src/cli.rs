@@ -13,7 +13,7 @@ use pexec_job::plan::Output;
 
 use crate::speech;
 
-pub(crate) use past::{Replay, Runs, RunsFormat, Show};
+pub(crate) use past::{PastFormat, Replay, Runs, Show};
 pub(crate) use report::{Exports, Report, ReportFlags};
 pub(crate) use setup::{Completions, Doctor, DoctorFormat, Init, Man};
 

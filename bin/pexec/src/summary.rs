@@ -58,6 +58,9 @@ pub(crate) fn render(state: &RunState, tails: bool, first: bool, colour: bool) -
     if let Some(slowest) = slowest(state) {
         line(&format!("{me}: {slowest}"));
     }
+    if let Some(since) = wording::since(state.since()) {
+        line(&format!("{me}: since the record: {since}"));
+    }
     if let Some(signal) = state.signal() {
         line(&format!(
             "{me}: {}",

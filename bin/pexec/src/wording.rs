@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pexec_job::event::Since;
 use pexec_job::text::Text;
 
 /// `12,345`.
@@ -50,6 +51,18 @@ pub(crate) fn rate(per_second: f64) -> String {
     } else {
         format!("{:.1}/min", per_second * 60.0)
     }
+}
+
+/// `1 changed, 2 new, 3 no longer in the job`; nothing where nothing is.
+pub(crate) fn since(since: Since) -> Option<String> {
+    let parts = [
+        (since.changed, "changed"),
+        (since.new, "new"),
+        (since.gone, "no longer in the job"),
+    ];
+    let parts = parts.iter().filter(|(n, _)| *n > 0);
+    let parts: Vec<String> = parts.map(|(n, what)| format!("{} {what}", count(*n))).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 /// A label on one line and of a bearable length: an item may be as long as an argument can be.

@@ -3,7 +3,7 @@
 //!
 //! An event is a fact: it is told once, in order, and never changed. Nothing here does I/O.
 
-mod line;
+pub(crate) mod line;
 mod object;
 mod parse;
 
@@ -26,6 +26,9 @@ pub struct Event {
     pub seq: u64,
     /// When, to the millisecond.
     pub at: Timestamp,
+    /// The same for all events of one start of a run, and another one for each start: lines that a crash has left behind
+    /// from something else are known by it.
+    pub salt: Option<u32>,
     /// What.
     pub kind: Kind,
 }
@@ -64,6 +67,8 @@ pub enum Kind {
         task: String,
         /// How many; what is told of a task adds up.
         count: u64,
+        /// How the others compare with the record; told once, when all of them are known.
+        since: Since,
     },
     /// An attempt of an instance began.
     Started {
@@ -117,6 +122,31 @@ pub enum Kind {
         /// The policy that ended it early.
         halted: Option<String>,
     },
+}
+
+/// How the instances of a run compare with those of the record that it takes up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Since {
+    /// The record has heard of one with the same label and item, which did something else.
+    pub changed: u64,
+    /// The job did not have them.
+    pub new: u64,
+    /// The record has heard of them, and the job has them no more.
+    pub gone: u64,
+}
+
+impl Since {
+    /// Nothing is other than it was.
+    pub fn is_nothing(&self) -> bool {
+        *self == Since::default()
+    }
+
+    /// With those of another task.
+    pub fn add(&mut self, other: Since) {
+        self.changed += other.changed;
+        self.new += other.new;
+        self.gone += other.gone;
+    }
 }
 
 /// An instance's names.
@@ -268,8 +298,14 @@ impl Event {
         Event {
             seq,
             at: at.round(cut).unwrap_or(at),
+            salt: None,
             kind,
         }
+    }
+
+    /// The event with this salt.
+    pub fn salted(self, salt: Option<u32>) -> Event {
+        Event { salt, ..self }
     }
 
     /// The event as one line of JSON, without the line's end.

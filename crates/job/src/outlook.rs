@@ -4,13 +4,18 @@
 //! a task would make decides what becomes of those that need it, so they are looked at in the order of the plan, one
 //! instance at a time; only what a task comes to is kept.
 
-use crate::event::Who;
+use std::collections::HashMap;
+
+use crate::event::{Since, Who};
 use crate::files::{Change, Standing, Successes};
-use crate::plan::{Instance, Plan, SourceError};
-use crate::record::{Fate, Past};
+use crate::plan::{Instance, NeedEach, Pair, Plan, SourceError};
+use crate::record::{Fate, Met, Past};
 use crate::run::who;
 use crate::text::Text;
 use crate::work::Work;
+
+/// Why one runs that has run under the same names before.
+const CHANGED: &str = "its command has changed";
 
 /// What would become of an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +66,7 @@ pub struct Sums {
     pub blocked: u64,
 }
 
-/// What a task does to those that need it.
+/// What a task, or an instance of it, does to those that need it.
 #[derive(Clone, Debug, Default)]
 struct Effect {
     /// Something of it would run.
@@ -72,24 +77,69 @@ struct Effect {
     fails: Option<Text>,
 }
 
+impl Effect {
+    fn note(&mut self, seen: &Seen) {
+        match &seen.action {
+            Action::Run(_) | Action::Waits(_) => self.runs = true,
+            Action::Left => self.left = true,
+            Action::Fails(_) => self.fails = Some(seen.who.label.clone()),
+            Action::Blocked(by) => self.fails = Some(by.clone()),
+            Action::UpToDate | Action::Kept => {}
+        }
+    }
+}
+
 /// Looks at the instances of a plan.
 pub struct Outlook<'a> {
     plan: &'a mut Plan,
     past: Option<Past>,
     successes: &'a Successes,
     effects: Vec<Effect>,
+    edges: Vec<Edge>,
+    since: Since,
+}
+
+/// A task that waits for another one item by item.
+struct Edge {
+    task: usize,
+    need: NeedEach,
+    /// What the other one's instances do to those that belong to them; most do nothing.
+    pairs: HashMap<Pair, Effect>,
+}
+
+impl Edge {
+    fn effect(&self, instance: &Instance) -> Option<&Effect> {
+        self.pairs.get(&pair(instance, &self.need.own))
+    }
+}
+
+fn pair(instance: &Instance, keys: &[usize]) -> Pair {
+    let shared = keys.iter().filter_map(|key| instance.keys.get(*key));
+    Pair::of_item(instance.item.as_ref()).with(shared)
 }
 
 impl<'a> Outlook<'a> {
     /// Of a plan, with what a record says that would be taken up, and what earlier runs have made.
     pub fn new(plan: &'a mut Plan, past: Option<Past>, successes: &'a Successes) -> Outlook<'a> {
         let effects = vec![Effect::default(); plan.tasks.len()];
-        Outlook {
+        let needs = plan.tasks.iter().enumerate();
+        let edges = needs.flat_map(|(task, it)| it.needs_each.iter().map(move |need| (task, need.clone())));
+        let edges = edges.map(|(task, need)| Edge {
+            task,
+            need,
+            pairs: HashMap::new(),
+        });
+        let edges = edges.collect();
+        let mut outlook = Outlook {
             plan,
             past,
             successes,
             effects,
-        }
+            edges,
+            since: Since::default(),
+        };
+        outlook.look_for_gone_tasks();
+        outlook
     }
 
     /// The plan. What was looked at has no instances any more.
@@ -115,19 +165,34 @@ impl<'a> Outlook<'a> {
         }
         let instances = std::mem::replace(&mut self.plan.tasks[task].instances, Box::new(std::iter::empty()));
         for instance in instances {
-            let seen = self.look(task, &instance?);
+            let instance = instance?;
+            let seen = self.look(task, &instance);
             sums.count(&seen.action);
-            let effect = &mut self.effects[task];
-            match &seen.action {
-                Action::Run(_) | Action::Waits(_) => effect.runs = true,
-                Action::Left => effect.left = true,
-                Action::Fails(_) => effect.fails = Some(seen.who.label.clone()),
-                Action::Blocked(by) => effect.fails = Some(by.clone()),
-                Action::UpToDate | Action::Kept => {}
+            self.effects[task].note(&seen);
+            for edge in self.edges.iter_mut().filter(|edge| edge.need.task == task) {
+                if !matches!(seen.action, Action::UpToDate | Action::Kept) {
+                    let pair = pair(&instance, &edge.need.theirs);
+                    edge.pairs.entry(pair).or_default().note(&seen);
+                }
             }
             tell(&seen)?;
         }
+        if let Some(past) = &self.past {
+            self.since.add(past.since(&self.plan.tasks[task].name));
+        }
         Ok(sums)
+    }
+
+    /// How the instances that were looked at compare with those of the record.
+    pub fn since(&self) -> Since {
+        self.since
+    }
+
+    fn look_for_gone_tasks(&mut self) {
+        if let Some(past) = self.past.as_ref().filter(|_| self.plan.whole) {
+            let gone = past.gone_tasks(|name| self.plan.tasks.iter().any(|task| task.name == name));
+            self.since.gone += gone.iter().map(|(_, gone)| gone).sum::<u64>();
+        }
     }
 
     fn look(&mut self, task: usize, instance: &Instance) -> Seen {
@@ -135,6 +200,10 @@ impl<'a> Outlook<'a> {
         let mut work = (instance.work)(1);
         self.plan.secrets.hide_work(&mut work);
         let mut action = self.action(task, instance, &who);
+        let met = self.past.as_mut().map(|past| past.meet(&who));
+        if let (Some(Met::Changed), Action::Run(why @ None)) = (met, &mut action) {
+            *why = Some(CHANGED.to_owned());
+        }
         if let Action::Run(Some(why)) | Action::Fails(why) = &mut action {
             self.plan.secrets.hide_string(why);
         }
@@ -153,18 +222,26 @@ impl<'a> Outlook<'a> {
         if let Some(by) = needs.iter().find_map(|need| self.effects[*need].fails.clone()) {
             return Action::Blocked(by);
         }
-        if needs.iter().any(|need| self.effects[*need].left) {
+        let edges = || self.edges.iter().filter(|edge| edge.task == task);
+        let partners = || edges().filter_map(|edge| edge.effect(instance));
+        if let Some(by) = partners().find_map(|effect| effect.fails.clone()) {
+            return Action::Blocked(by);
+        }
+        if needs.iter().any(|need| self.effects[*need].left) || partners().any(|effect| effect.left) {
             return Action::Left;
         }
         let Some(files) = &instance.files else {
             return Action::Run(None);
         };
-        // Of those that go item by item any may make what this one reads: its partners are not told apart here.
-        let pairs = self.plan.tasks[task].needs_each.iter().map(|each| &each.task);
-        if let Some(need) = needs.iter().chain(pairs).find(|need| self.effects[**need].runs) {
+        let runs = |edge: &&Edge| {
+            let nobody_knows = self.plan.tasks[edge.need.task].total.is_none();
+            nobody_knows || edge.effect(instance).is_some_and(|effect| effect.runs)
+        };
+        let need = needs.iter().copied().find(|need| self.effects[*need].runs);
+        if let Some(need) = need.or_else(|| edges().find(runs).map(|edge| edge.need.task)) {
             return match files.outputs.is_empty() {
                 true => Action::Run(None),
-                false => Action::Waits(self.plan.tasks[*need].name.clone()),
+                false => Action::Waits(self.plan.tasks[need].name.clone()),
             };
         }
         let known = who.key.and_then(|key| self.successes.content(&key));
@@ -172,7 +249,7 @@ impl<'a> Outlook<'a> {
             Ok(Standing::UpToDate(_)) => Action::UpToDate,
             Ok(Standing::Stale { .. }) if files.outputs.is_empty() => Action::Run(None),
             Ok(Standing::Stale { why: Change::New, .. }) if self.successes.knows(who) => {
-                Action::Run(Some("its command has changed".to_owned()))
+                Action::Run(Some(CHANGED.to_owned()))
             }
             Ok(Standing::Stale { why, .. }) => Action::Run(Some(why.to_string())),
             Err(why) => Action::Fails(why),

@@ -39,6 +39,8 @@ pub struct Plan {
     pub groups: Vec<Group>,
     /// How much memory the instances that run may take together, as far as they say.
     pub memory: Option<u64>,
+    /// These are all tasks of the job.
+    pub whole: bool,
     /// In an order in which a task comes after everything that it needs.
     pub tasks: Vec<TaskPlan>,
 }
@@ -55,6 +57,7 @@ impl Plan {
             secrets: Secrets::default(),
             groups: Vec::new(),
             memory: None,
+            whole: true,
             tasks,
         }
     }

@@ -9,6 +9,7 @@
 
 mod events;
 mod fault;
+mod heard;
 mod jobs;
 mod lock;
 mod past;
@@ -20,6 +21,7 @@ mod store;
 
 pub use events::{Events, Torn};
 pub use fault::Error;
+pub use heard::Met;
 pub use past::{Again, Fate, Past, Resumed};
 pub use reading::Record;
 pub use recorder::Recorder;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::event::{Counts, Ended, Event, Kind, Outcome, Who};
+use crate::event::{Counts, Ended, Event, Kind, Outcome, Since, Who};
 use crate::text::Text;
 
 /// How many failures are kept in detail.
@@ -28,6 +28,7 @@ pub struct RunState {
     latest: Option<Timestamp>,
     over: bool,
     counts: Counts,
+    since: Since,
     flaky: u64,
     slowest: Vec<(Text, Duration)>,
     tasks: HashMap<String, Tally>,
@@ -126,8 +127,11 @@ impl RunState {
                 self.began = Some(event.at);
             }
             Kind::Planned { task, total } => self.plan(task, *total),
-            Kind::Kept { task, count } => {
-                self.see(task, *count);
+            Kind::Kept { task, count, since } => {
+                self.since.add(*since);
+                if *count > 0 {
+                    self.see(task, *count);
+                }
                 self.counts.kept += count;
                 self.counts.succeeded += count;
             }
@@ -260,6 +264,11 @@ impl RunState {
     /// No more instances will become known: `planned` is final.
     pub fn planned_complete(&self) -> bool {
         self.open == 0
+    }
+
+    /// How the instances compare with those of the record that the run takes up.
+    pub fn since(&self) -> Since {
+        self.since
     }
 
     /// Succeeded, but not at the first attempt.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pexec_job::event::{Counts, Ended, Event, Kind, Outcome, Who};
+use pexec_job::event::{Counts, Ended, Event, Kind, Outcome, Since, Who};
 use pexec_job::state::{FAILURES, RunState};
 
 fn who(task: &str, index: u64) -> Who {
@@ -261,6 +261,7 @@ fn a_resumed_run_counts_anew_and_counts_what_it_keeps() {
     fold.tell(Kind::Kept {
         task: "t".into(),
         count: 2,
+        since: Since::default(),
     });
     fold.attempt(who("t", 2), 1, Outcome::Success, false);
     fold.tell(Kind::Finished {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pexec_job::event::{Counts, Ended, Event, Kind, Outcome, ParseError, Who};
+use pexec_job::event::{Counts, Ended, Event, Kind, Outcome, ParseError, Since, Who};
 use pexec_job::key::Key;
 use pexec_job::limits::MemoryBy;
 use pexec_job::text::Text;
@@ -176,6 +176,11 @@ fn all() -> Vec<Event> {
         Kind::Kept {
             task: "sum".into(),
             count: 3,
+            since: Since {
+                changed: 1,
+                new: 2,
+                gone: 4,
+            },
         },
         Kind::RunFinished {
             counts: Counts {
@@ -188,7 +193,11 @@ fn all() -> Vec<Event> {
             halted: Some("soon,fail=1".into()),
         },
     ];
-    (0..).zip(kinds).map(|(seq, kind)| at(seq, kind)).collect()
+    let salt = |seq| Some(if seq < 15 { 0x9f3a_61c0 } else { 0x0b });
+    let events = (0..).zip(kinds);
+    events
+        .map(|(seq, kind)| at(seq, kind).salted(salt(seq)))
+        .collect()
 }
 
 const GOLDEN: &str = include_str!("event_lines.ndjson");

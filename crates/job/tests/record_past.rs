@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::Duration;
 
-use pexec_job::event::{Counts, Ended, Event, Kind, Outcome, Who};
+use pexec_job::event::{Counts, Ended, Event, Kind, Outcome, Since, Who};
 use pexec_job::key::Key;
 use pexec_job::record::{Again, Error, Fate, Past, Record, Store};
 use tempfile::TempDir;
@@ -309,4 +309,92 @@ fn whatever_is_done_to_its_lines_it_never_keeps_what_has_not_succeeded() {
         }
     }
     assert!(refused > 100 && read > 50, "{refused} refused, {read} read");
+}
+
+/// Task `t`'s instance of this number, which does something of its own in each version.
+fn version(n: u8, version: u8) -> Who {
+    Who {
+        key: Some(Key([n + 100 * version; 16])),
+        ..who(n)
+    }
+}
+
+fn planned(total: u64) -> Kind {
+    Kind::Planned {
+        task: "t".into(),
+        total: Some(total),
+    }
+}
+
+/// How these instances compare with a record of these events.
+fn since(kinds: Vec<Kind>, instances: &[Who]) -> Since {
+    let mut past = past(&lines(kinds), Again::Unfinished).expect("whole");
+    for who in instances {
+        past.fate(&who.task, &who.key.expect("a key"));
+        past.meet(who);
+    }
+    past.since("t")
+}
+
+fn is(changed: u64, new: u64, gone: u64) -> Since {
+    Since { changed, new, gone }
+}
+
+#[test]
+fn a_later_run_is_told_what_has_changed_what_is_new_and_what_is_gone() {
+    let whole = || {
+        let mut kinds = vec![began(false), planned(4)];
+        kinds.extend((0..4).map(|n| finished(n, 1, Outcome::Success, n == 9)));
+        kinds
+    };
+    let all = |numbers: std::ops::Range<u8>| numbers.map(|n| version(n, 0)).collect::<Vec<_>>();
+    assert_eq!(since(whole(), &all(0..4)), is(0, 0, 0));
+    assert_eq!(since(whole(), &all(1..6)), is(0, 2, 1));
+    assert_eq!(
+        since(whole(), &[version(0, 1), version(1, 0), version(2, 1)]),
+        is(2, 0, 1)
+    );
+    // What the run did not come to was planned and is not new; what failed and what was blocked has been heard of.
+    let mut early = vec![began(false), planned(6), finished(0, 1, Outcome::Success, false)];
+    early.push(finished(1, 1, Outcome::Failed, true));
+    early.push(finished(1, 2, Outcome::Failed, false));
+    early.push(blocked(2));
+    assert_eq!(since(early.clone(), &all(0..6)), is(0, 0, 0));
+    assert_eq!(since(early.clone(), &all(0..8)), is(0, 2, 0));
+    // Resumed with two of them changed, it has both forms of these; the old ones are not missed for ever.
+    early.extend([began(true), planned(6)]);
+    early.push(Kind::Kept {
+        task: "t".into(),
+        count: 1,
+        since: Since::default(),
+    });
+    for n in [1, 2] {
+        let mut kind = finished(n, 1, Outcome::Success, false);
+        if let Kind::Finished { who, .. } = &mut kind {
+            *who = version(n, 1);
+        }
+        early.push(kind);
+    }
+    let now = [
+        version(0, 0),
+        version(1, 1),
+        version(2, 1),
+        version(3, 0),
+        version(4, 0),
+        version(5, 0),
+    ];
+    assert_eq!(since(early, &now), is(0, 0, 0));
+}
+
+#[test]
+fn tasks_that_the_job_no_longer_has_are_told_with_their_instances() {
+    let kinds = vec![
+        began(false),
+        planned(2),
+        finished(0, 1, Outcome::Success, false),
+        finished(1, 1, Outcome::Failed, false),
+    ];
+    let past = past(&lines(kinds), Again::Unfinished).expect("whole");
+    assert_eq!(past.gone_tasks(|_| false), [("t".to_owned(), 2)]);
+    assert!(past.gone_tasks(|name| name == "t").is_empty());
 }

@@ -275,3 +275,55 @@ fn no_link_and_no_pipe_stands_for_a_record() {
     let named = Store::at(dir.path().join(".pexec/runs"));
     assert!(named.list().expect("read").is_empty());
 }
+
+/// The lines of an event stream that was started with this salt.
+fn salted(salt: u32, kinds: Vec<Kind>) -> Vec<String> {
+    let at = "2026-11-21T03:00:00Z".parse().expect("a time");
+    let events = (0..)
+        .zip(kinds)
+        .map(|(seq, kind)| Event::new(seq, at, kind).salted(Some(salt)));
+    events.map(|event| event.to_line() + "\n").collect()
+}
+
+#[test]
+fn a_line_that_a_crash_left_behind_from_something_else_is_refused_by_its_salt() {
+    let kinds: Vec<Kind> = LINES
+        .lines()
+        .take(8)
+        .map(|line| Event::parse(line).expect("whole").kind)
+        .collect();
+    let (mine, theirs) = (salted(1, kinds.clone()), salted(2, kinds.clone()));
+    let plain: Vec<String> = (0..)
+        .zip(&kinds)
+        .map(|(seq, kind)| {
+            let at = "2026-11-21T03:00:00Z".parse().expect("a time");
+            Event::new(seq, at, kind.clone()).to_line() + "\n"
+        })
+        .collect();
+    // Whole, of the same run and with the number that is due: nothing but the salt tells.
+    let mut kinds_met = 0;
+    for left in [&theirs, &plain] {
+        for at in 1..mine.len() {
+            let pasted = format!("{}{}", mine[..at].concat(), left[at..].concat());
+            let (whole, torn, wrong) = read(pasted.as_bytes());
+            assert_eq!((whole, torn), (at, None));
+            match wrong {
+                Some(Error::Damaged { line, how, .. }) => {
+                    assert_eq!(line, at as u64 + 1);
+                    assert!(how.contains("salt") && how.contains("00000001 is due"), "{how}");
+                }
+                other => panic!("{other:?}"),
+            }
+            kinds_met += 1;
+        }
+    }
+    assert_eq!(kinds_met, 14);
+    // The same where a record without salts is followed by lines that have one.
+    let pasted = format!("{}{}", plain[..3].concat(), mine[3..].concat());
+    assert!(matches!(
+        read(pasted.as_bytes()),
+        (3, None, Some(Error::Damaged { line: 4, .. }))
+    ));
+    assert!(matches!(read(plain.concat().as_bytes()), (8, None, None)));
+    assert!(matches!(read(mine.concat().as_bytes()), (8, None, None)));
+}

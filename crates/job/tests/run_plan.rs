@@ -192,7 +192,7 @@ impl Record {
             Kind::RunStarted { .. } => "run_started".to_owned(),
             Kind::Planned { task, total: Some(n) } => format!("planned {task} {n}"),
             Kind::Planned { task, total: None } => format!("planned {task} ?"),
-            Kind::Kept { task, count } => format!("kept {task} {count}"),
+            Kind::Kept { task, count, .. } => format!("kept {task} {count}"),
             Kind::Started { who, attempt, .. } => format!("started {} {attempt}", who.id),
             Kind::Finished { who, attempt, end } => {
                 format!("finished {} {attempt} {}", who.id, end.outcome.as_str())

@@ -18,7 +18,7 @@ use crate::exit::Exit;
 use crate::records::{self, Place};
 use crate::speech::complain;
 use crate::terminal::Terminal;
-use crate::wording::{count, plural};
+use crate::wording::{self, count, plural};
 
 /// One way to write a plan. Written as it is found, so that no number of instances fills the memory.
 trait Form {
@@ -122,6 +122,9 @@ fn tell(outlook: &mut Outlook<'_>, form: &mut dyn Form, out: &mut dyn Write) -> 
             "{told}, and those of {} that will be read then",
             plural(open, "source")
         );
+    }
+    if let Some(since) = wording::since(outlook.since()) {
+        told = format!("{told}; since the record: {since}");
     }
     Ok(told)
 }

@@ -135,3 +135,41 @@ fn a_resumed_run_takes_kept_partners_as_done() {
     assert_eq!(done.read("a").lines().count(), 3);
     assert_eq!(done.read("b").lines().count(), 6);
 }
+
+#[test]
+fn a_plan_says_of_each_item_by_itself_whether_it_waits() {
+    let job = "[defaults]\nforeach = { values = ['a', 'b', 'c'] }\n\
+        [tasks.make]\ninputs = ['{item}.in']\noutputs = ['{item}.made']\nshell = 'cp {item}.in {item}.made'\n\
+        [tasks.pack]\nneeds_each = ['make']\ninputs = ['{item}.made']\noutputs = ['{item}.packed']\n\
+        shell = 'cp {item}.made {item}.packed'\n";
+    let done = Test::job(job)
+        .file("a.in", "1")
+        .file("b.in", "2")
+        .file("c.in", "3")
+        .run()
+        .code(0);
+    std::fs::write(done.path("b.in"), "changed").expect("written");
+    std::fs::remove_file(done.path("c.in")).expect("ours");
+    let plan = done.again("plan job.toml").code(0);
+    let told = String::from_utf8_lossy(&plan.stdout).into_owned();
+    let lines: Vec<&str> = told
+        .lines()
+        .filter(|line| line.starts_with("  "))
+        .map(str::trim)
+        .collect();
+    for (line, begin) in lines.iter().zip([
+        "up to date  make(a)",
+        "run         make(b): an input has changed",
+        "fails       make(c)",
+        "up to date  pack(a)",
+        "waits       pack(b): depends on what make makes",
+        "blocked     pack(c): by make(c)",
+    ]) {
+        assert!(line.starts_with(begin), "{line}: {begin}\n{plan}");
+    }
+    assert_eq!(lines.len(), 6, "{plan}");
+    // A run does what was told.
+    done.again("run job.toml")
+        .code(1)
+        .says(["4 of 6 succeeded (2 up to date), 1 failed, 1 blocked"]);
+}

@@ -313,3 +313,92 @@ fn what_ran_by_an_earlier_form_of_the_job_file_is_told_and_replayed_by_that() {
     );
     done.again("replay last a(y)").code(0).stdout("new\n");
 }
+
+#[test]
+fn what_has_changed_since_the_record_is_told_by_the_plan_the_summary_and_the_events() {
+    let job = |items: &str, word: &str| {
+        format!(
+            "[tasks.a]\nforeach = {{ values = [{items}] }}\nshell = 'echo {word} {{item}}'\n\
+             [tasks.b]\ncommand = ['echo', '{word}']\n"
+        )
+    };
+    let done = Test::job(&job("'x', 'y', 'z'", "old")).run().code(0);
+    let done = done
+        .again("run job.toml --resume")
+        .code(0)
+        .stdout("")
+        .does_not_say(["since the record"]);
+    // Another order and one more and less: the rest is what it was.
+    fs::write(done.path("job.toml"), job("'z', 'new', 'x'", "old")).expect("written");
+    let plan = done.again("plan job.toml --resume").code(0);
+    plan.says(["1 to run, 3 kept; since the record: 1 new, 1 no longer in the job"]);
+    let done = done.again("run job.toml --resume").code(0).stdout("old new\n");
+    let done = done.says(["since the record: 1 new, 1 no longer in the job"]);
+    // The command of one task is another one.
+    let edited = job("'z', 'new', 'x'", "old").replace("['echo', 'old']", "['echo', 'edited']");
+    fs::write(done.path("job.toml"), &edited).expect("written");
+    let plan = done.again("plan job.toml --resume").code(0);
+    let listed = String::from_utf8_lossy(&plan.stdout).into_owned();
+    assert!(
+        listed.contains("run         b: its command has changed"),
+        "{plan}"
+    );
+    let done = done.again("run job.toml --resume").code(0).stdout("edited\n");
+    let done = done.says(["since the record: 1 changed, 1 no longer in the job"]);
+    // A task is no longer there; that only one is asked for does not mean that the others are gone.
+    let done = done
+        .again("run job.toml --resume --only a")
+        .code(0)
+        .does_not_say(["changed"]);
+    fs::write(
+        done.path("job.toml"),
+        edited.split("[tasks.b]").next().expect("a"),
+    )
+    .expect("written");
+    let done = done.again("run job.toml --resume").code(0).stdout("");
+    let done = done.says(["since the record: 2 no longer in the job"]);
+    let told: Vec<Value> = events(&done)
+        .into_iter()
+        .filter(|event| event["type"] == "kept")
+        .filter(|event| {
+            ["changed", "new", "gone"]
+                .iter()
+                .any(|key| !event[*key].is_null())
+        })
+        .collect();
+    let of = |n: usize| {
+        (
+            &told[n]["task"],
+            &told[n]["changed"],
+            &told[n]["new"],
+            &told[n]["gone"],
+        )
+    };
+    let (one, none) = (Value::from(1), Value::Null);
+    let (a, b) = (Value::from("a"), Value::from("b"));
+    assert_eq!(of(0), (&a, &none, &one, &one));
+    assert!(
+        told.iter().any(|it| it["task"] == b && it["changed"] == 1),
+        "{told:?}"
+    );
+    assert!(
+        told.iter().any(|it| it["task"] == b && it["gone"] == 1),
+        "{told:?}"
+    );
+    let counts = &events(&done);
+    let last = counts.last().expect("some");
+    assert_eq!(
+        (&last["planned"], &last["kept"]),
+        (&3.into(), &3.into()),
+        "{last}"
+    );
+}
+
+#[test]
+fn a_run_that_was_ended_early_has_nothing_new_when_it_is_gone_on_with() {
+    let job = "[tasks.a]\nforeach = { range = '0..20' }\nshell = 'test {item} != 5 || test -e fixed'\n";
+    let done = Test::job(job).args(["-j1", "--halt", "now,fail=1"]).run().code(3);
+    fs::write(done.path("fixed"), "").expect("written");
+    let done = done.again("run job.toml --resume").code(0);
+    done.does_not_say(["since the record"]);
+}

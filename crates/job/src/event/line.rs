@@ -44,8 +44,15 @@ pub(super) fn write(event: &Event) -> String {
                 None => line.raw("total", "null"),
             };
         }
-        Kind::Kept { task, count } => {
+        Kind::Kept { task, count, since } => {
             line.kind("kept").str("task", task).num("count", *count);
+            for (key, n) in [
+                ("changed", since.changed),
+                ("new", since.new),
+                ("gone", since.gone),
+            ] {
+                line.some(key, (n > 0).then_some(n));
+            }
         }
         Kind::Started {
             who,
@@ -82,9 +89,17 @@ pub(super) fn write(event: &Event) -> String {
             }
         }
     }
+    if let Some(salt) = event.salt {
+        line.0.push_str(&salted(salt));
+    }
     let crc = crc32c::crc32c(line.0.as_bytes());
     let _ = write!(line.0, "{CRC_KEY}{crc:08x}{CRC_END}");
     line.0
+}
+
+/// The salt as it stands before the checksum.
+pub(crate) fn salted(salt: u32) -> String {
+    format!(",\"salt\":\"{salt:08x}\"")
 }
 
 struct Line(String);

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::line::{CRC_END, CRC_KEY};
 use super::object::Object;
-use super::{Counts, Ended, Event, Kind, Outcome, ParseError, VERSION, Who};
+use super::{Counts, Ended, Event, Kind, Outcome, ParseError, Since, VERSION, Who};
 use crate::key::Key;
 use crate::limits::MemoryBy;
 use crate::text::Text;
@@ -64,7 +64,18 @@ impl Fields<'_> {
             .string("t")?
             .parse()
             .map_err(|e| ParseError::Malformed(format!("`t` is no time: {e}")))?;
-        Ok(Event::new(self.num("seq")?, at, self.kind()?))
+        let (seq, kind) = (self.num("seq")?, self.kind()?);
+        Ok(Event::new(seq, at, kind).salted(self.salt()?))
+    }
+
+    fn salt(&self) -> Parsed<Option<u32>> {
+        let Some(digits) = self.optional_string("salt")? else {
+            return Ok(None);
+        };
+        let is_one = digits.len() == 8 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let salt = u32::from_str_radix(&digits, 16).ok().filter(|_| is_one);
+        salt.map(Some)
+            .ok_or_else(|| self.wrong("salt", "8 hexadecimal digits"))
     }
 
     fn kind(&self) -> Parsed<Kind> {
@@ -81,6 +92,11 @@ impl Fields<'_> {
             "kept" => Kind::Kept {
                 task: self.owned("task")?,
                 count: self.num("count")?,
+                since: Since {
+                    changed: self.optional("changed")?.unwrap_or(0),
+                    new: self.optional("new")?.unwrap_or(0),
+                    gone: self.optional("gone")?.unwrap_or(0),
+                },
             },
             "planned" => Kind::Planned {
                 task: self.owned("task")?,

@@ -169,6 +169,7 @@ fn plan(
         secrets: spec.secrets,
         groups: spec.groups,
         memory: spec.memory,
+        whole: overrides.only.is_empty(),
         tasks,
     })
 }

@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 
 use super::Error;
+use crate::event::line::salted;
 use crate::event::{Event, Kind, ParseError, VERSION};
 
 /// The longest line. None that pexec writes comes near it; a file that is no record must not fill the memory.
@@ -28,6 +29,8 @@ pub struct Events {
     over: bool,
     /// Lines of attempts that began are checked and passed over.
     ends: bool,
+    /// The salt of the start of the run that is being read; `None` in records that have none.
+    salt: Option<u32>,
 }
 
 /// The end of a record that was cut off.
@@ -52,6 +55,7 @@ impl Events {
             torn: None,
             over: false,
             ends: false,
+            salt: None,
         }
     }
 
@@ -176,11 +180,25 @@ impl Events {
         let kind = rest.and_then(|rest| rest.get(STAMP..));
         self.line > 1
             && kind.is_some_and(|kind| kind.starts_with(b"\",\"type\":\"started\","))
+            && self.has_salt()
             && std::str::from_utf8(&self.buffer).is_ok_and(Event::is_whole)
     }
 
-    /// It is this run's, and the next one.
-    fn check(&self, event: &Event) -> Result<(), Error> {
+    /// The line ends with the salt that is due, or with none where none is.
+    fn has_salt(&self) -> bool {
+        /// `,"salt":"9f3a61c0"`, and as much again of `,"crc":"0c226dd9"}`.
+        const LEN: usize = 18;
+        let at = self.buffer.len().checked_sub(2 * LEN);
+        let tail = at.map(|at| &self.buffer[at..at + LEN]);
+        match self.salt {
+            Some(salt) => tail == Some(salted(salt).as_bytes()),
+            None => tail.is_some_and(|tail| !tail.starts_with(b",\"salt\":\"")),
+        }
+    }
+
+    /// It is this run's, of this start of it, and the next one. What a crash left behind from an earlier record, or from
+    /// an earlier start, may be as whole as can be and even have the number that is due.
+    fn check(&mut self, event: &Event) -> Result<(), Error> {
         if event.seq != self.seq {
             let (found, due) = (event.seq, self.seq);
             return Err(self.damaged(format!("it is event {found}, and {due} is due")));
@@ -189,7 +207,18 @@ impl Events {
             Kind::RunStarted { run, .. } if *run != self.run => {
                 Err(self.damaged(format!("it is of another run, {run}")))
             }
-            Kind::RunStarted { .. } => Ok(()),
+            Kind::RunStarted { .. } => {
+                self.salt = event.salt;
+                Ok(())
+            }
+            _ if self.line > 1 && event.salt != self.salt => {
+                let word = |salt: Option<u32>| salt.map_or("none".to_owned(), |salt| format!("{salt:08x}"));
+                Err(self.damaged(format!(
+                    "it is not of this start of the run but left from something else: its salt is {}, and {} is due",
+                    word(event.salt),
+                    word(self.salt)
+                )))
+            }
             _ if self.line == 1 => Err(self.damaged("a record begins with `run_started`".to_owned())),
             _ => Ok(()),
         }

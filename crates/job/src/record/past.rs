@@ -2,16 +2,17 @@
 //! for. An instance is known by its [`Key`], wherever it stands now; where several have the same key, as many are kept
 //! as have succeeded.
 //!
-//! Bounded by what it is about: twenty bytes for each success, and an entry for each failure where those are asked for.
+//! Bounded by what it is about: 32 bytes for each instance, and an entry for each failure where those are asked for.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 
+use super::heard::{Heard, Met};
 use super::recorder::held;
 use super::{Error, Events, LOCK, OUTPUT, Record, Recorder, Torn, lock, place};
-use crate::event::{Ended, Event, Kind};
+use crate::event::{Ended, Event, Kind, Since, Who};
 use crate::key::Key;
 
 /// What of a run is run again.
@@ -37,9 +38,7 @@ pub enum Fate {
 /// The outcomes of a record, each of which is used up by the instance that it is found for.
 #[derive(Clone, Debug, Default)]
 pub struct Past {
-    /// Sorted, and how many successes each one has left.
-    succeeded: Vec<Key>,
-    left: Vec<u32>,
+    heard: Heard,
     failed: Option<Failed>,
 }
 
@@ -132,10 +131,7 @@ impl Record {
 impl Past {
     /// What is to become of this instance of `task`; what speaks for it is used up.
     pub fn fate(&mut self, task: &str, key: &Key) -> Fate {
-        if let Ok(at) = self.succeeded.binary_search(key)
-            && self.left[at] > 0
-        {
-            self.left[at] -= 1;
+        if self.heard.take(key) {
             return Fate::Kept;
         }
         match &mut self.failed {
@@ -145,6 +141,23 @@ impl Past {
                 false => Fate::Left,
             },
         }
+    }
+}
+
+impl Past {
+    /// A run that takes the record up has this instance: what the record knows of it. To be asked once for each.
+    pub fn meet(&mut self, who: &Who) -> Met {
+        self.heard.meet(who)
+    }
+
+    /// How the instances of a task compare with those of the record, once all of them were met.
+    pub fn since(&self, task: &str) -> Since {
+        self.heard.since(task)
+    }
+
+    /// The tasks of the record that a job does not have any more, with the number of their instances.
+    pub fn gone_tasks(&self, has: impl Fn(&str) -> bool) -> Vec<(String, u64)> {
+        self.heard.gone_tasks(has)
     }
 }
 
@@ -182,7 +195,7 @@ impl Failed {
 
 /// Reads a record's events.
 struct Gather {
-    succeeded: Vec<Key>,
+    heard: Heard,
     failed: Option<Failed>,
     /// How much captured output there is.
     output: u64,
@@ -191,7 +204,7 @@ struct Gather {
 impl Gather {
     fn new(again: Again, output: u64) -> Gather {
         Gather {
-            succeeded: Vec::new(),
+            heard: Heard::default(),
             failed: (again == Again::Failed).then(Failed::default),
             output,
         }
@@ -200,26 +213,30 @@ impl Gather {
     fn event(&mut self, event: &Event) {
         match &event.kind {
             Kind::RunStarted { .. } => {
+                self.heard.begin();
                 for words in self.failed.iter_mut().flat_map(|failed| failed.keys.values_mut()) {
                     words.before += std::mem::take(&mut words.now);
                 }
             }
             Kind::Finished { who, attempt, end } => {
                 let succeeded = end.outcome.is_success() && self.is_there(end);
-                if let (true, Some(key)) = (succeeded, who.key) {
-                    self.succeeded.push(key);
-                }
+                self.heard.ended(who, u32::from(succeeded), !end.retry);
                 // That one was stopped says nothing of it.
                 if end.outcome != crate::event::Outcome::Killed {
                     self.word(who, *attempt, !succeeded);
                 }
             }
-            Kind::Blocked { who, .. } => self.word(who, 1, true),
+            Kind::Blocked { who, .. } => {
+                self.heard.ended(who, 0, true);
+                self.word(who, 1, true);
+            }
+            Kind::Planned { task, total } => self.heard.planned(task, *total),
+            Kind::Kept { task, count, .. } => self.heard.kept(task, *count),
             _ => {}
         }
     }
 
-    fn word(&mut self, who: &crate::event::Who, attempt: u32, bad: bool) {
+    fn word(&mut self, who: &Who, attempt: u32, bad: bool) {
         let Some(failed) = &mut self.failed else { return };
         match who.key {
             Some(key) => failed.word(key, attempt, bad),
@@ -237,15 +254,9 @@ impl Gather {
     }
 
     fn past(mut self) -> Past {
-        self.succeeded.sort_unstable();
-        let same = self.succeeded.chunk_by(|a, b| a == b);
-        let left = same
-            .map(|same| u32::try_from(same.len()).unwrap_or(u32::MAX))
-            .collect();
-        self.succeeded.dedup();
+        self.heard.settle();
         Past {
-            succeeded: self.succeeded,
-            left,
+            heard: self.heard,
             failed: self.failed,
         }
     }

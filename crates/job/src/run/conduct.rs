@@ -60,6 +60,8 @@ pub(super) struct Conductor<'a, E> {
     /// Who waits for partners, and the tasks that do.
     pairs: Pairs<Ready>,
     paired: Vec<usize>,
+    /// No task of the job is left out.
+    whole: bool,
     /// How many attempts are submitted at once.
     window: usize,
     /// Attempts that are to be made again later.
@@ -125,6 +127,7 @@ impl<'a, E: Executor> Conductor<'a, E> {
             timed,
             paired: pairs.waiting_tasks(),
             pairs,
+            whole: plan.whole,
             window,
             delayed: Delayed::new(),
             held: VecDeque::new(),
@@ -187,6 +190,9 @@ impl<'a, E: Executor> Conductor<'a, E> {
                 task: source.name.clone(),
                 total: source.total,
             });
+        }
+        if self.whole {
+            self.tell_gone_tasks();
         }
     }
 

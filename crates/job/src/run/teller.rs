@@ -1,5 +1,6 @@
 //! Tells the sink, and folds only what it took: so the state never knows of something that was not written down.
 
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,7 @@ pub(super) struct Teller<'a> {
     secrets: Secrets,
     pub(super) state: RunState,
     seq: u64,
+    salt: Option<u32>,
     idled: Instant,
     events_ok: bool,
     output_ok: bool,
@@ -33,6 +35,8 @@ impl<'a> Teller<'a> {
             secrets,
             state: RunState::new(),
             seq: first_seq,
+            // Another one for each start of a run: nobody has to guess it, it only must not be the same by chance.
+            salt: Some(RandomState::new().hash_one(first_seq) as u32),
             idled: Instant::now(),
             events_ok: true,
             output_ok: true,
@@ -50,7 +54,7 @@ impl<'a> Teller<'a> {
         if self.events_ok {
             self.secrets.hide_event(&mut kind);
             let now = Timestamp::now();
-            let event = Event::new(self.seq, now.checked_sub(ago).unwrap_or(now), kind);
+            let event = Event::new(self.seq, now.checked_sub(ago).unwrap_or(now), kind).salted(self.salt);
             match self.sink.event(&event) {
                 Ok(()) => {
                     self.seq += 1;

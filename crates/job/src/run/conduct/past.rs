@@ -3,7 +3,7 @@
 use pexec::Executor;
 
 use super::Conductor;
-use crate::event::{Kind, Who};
+use crate::event::{Kind, Since, Who};
 use crate::record::{Fate, Past};
 
 /// How many instances are passed over in one turn: the run must go on listening meanwhile.
@@ -43,6 +43,7 @@ impl<E: Executor> Conductor<'_, E> {
         let (Some(past), Some(key)) = (&mut self.past.past, &who.key) else {
             return Fate::Run;
         };
+        past.meet(who);
         let fate = past.fate(&who.task, key);
         match fate {
             Fate::Run => return fate,
@@ -61,7 +62,34 @@ impl<E: Executor> Conductor<'_, E> {
         let count = std::mem::take(&mut self.past.untold[task]);
         if count > 0 {
             let task = self.sources[task].name.clone();
-            self.teller.event(Kind::Kept { task, count });
+            let since = Since::default();
+            self.teller.event(Kind::Kept { task, count, since });
+        }
+    }
+
+    /// Tells how the instances of a task, all of which were met, compare with those of the record.
+    pub(super) fn tell_since(&mut self, task: usize) {
+        let Some(past) = &self.past.past else { return };
+        let since = past.since(&self.sources[task].name);
+        if !since.is_nothing() {
+            let task = self.sources[task].name.clone();
+            let count = 0;
+            self.teller.event(Kind::Kept { task, count, since });
+        }
+    }
+
+    /// Tells of the instances whose task the job does not have any more.
+    pub(super) fn tell_gone_tasks(&mut self) {
+        let Some(past) = &self.past.past else { return };
+        for (task, gone) in past.gone_tasks(|name| self.sources.iter().any(|source| source.name == name)) {
+            if gone > 0 {
+                let since = Since {
+                    gone,
+                    ..Since::default()
+                };
+                let count = 0;
+                self.teller.event(Kind::Kept { task, count, since });
+            }
         }
     }
 

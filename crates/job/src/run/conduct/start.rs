@@ -179,6 +179,7 @@ impl<E: Executor> Conductor<'_, E> {
             });
         }
         self.tell_kept_of(task);
+        self.tell_since(task);
         self.tasks.exhaust(task);
         self.heed_end_of(task, None);
         self.offer(task);
