@@ -7,6 +7,7 @@ pub(crate) mod info;
 pub(crate) mod lead;
 pub(crate) mod percentiles;
 pub(crate) mod queue;
+mod seat;
 pub(crate) mod shared;
 mod sleeper;
 
@@ -189,7 +190,7 @@ impl ProcessPool {
     }
 
     fn wait(&self, until: Option<Instant>) -> bool {
-        let finished = self.shared.queue.wait_finished(until);
+        let finished = self.shared.wait_finished(until);
         if finished {
             self.shared.observed.drain();
             self.shared.callbacks.drain();
@@ -252,10 +253,15 @@ pub(crate) fn encode<A: Payload>(
         Ok(_) => {}
         Err(_) => return Err(panicked::<A>()),
     }
+    let size = size_of_bytes(arg).unwrap_or(0);
+    if size as u64 > limit {
+        return Err(TaskError::too_large(Side::Argument, size as u64, limit));
+    }
     // Taken away meanwhile: a `Serialize` may submit tasks too.
     let mut bytes = SCRATCH.take();
     bytes.clear();
-    reserve_for(arg, &mut bytes);
+    // Memory that is quick to touch where it is long.
+    memory::reserve_huge(&mut bytes, size);
     let encoded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         carry::collect(descriptors, || codec::encode(arg, &mut bytes))
     }));
@@ -278,12 +284,10 @@ pub(crate) fn encode<A: Payload>(
     }
 }
 
-/// Makes room for the encoding of a string of bytes, in memory that is quick to touch where it is long.
-fn reserve_for<A: Any>(arg: &A, out: &mut Vec<u8>) {
-    if let Some(bytes) = (arg as &dyn Any).downcast_ref::<Vec<u8>>() {
-        let prefix = codec::prefix_of(bytes.len());
-        memory::reserve_huge(out, prefix.as_ref().len() + bytes.len());
-    }
+/// How long the encoding of a string of bytes is; `None` for anything else.
+fn size_of_bytes<A: Any>(arg: &A) -> Option<usize> {
+    let bytes = (arg as &dyn Any).downcast_ref::<Vec<u8>>()?;
+    Some(codec::prefix_of(bytes.len()).as_ref().len() + bytes.len())
 }
 
 /// Takes a long string of bytes out of `arg`, whose encoding it is but for the length. Nobody gets it back then.

@@ -47,6 +47,7 @@ mod traffic;
 mod transports;
 mod tricky;
 mod waiting;
+mod wakers;
 mod wakeups;
 mod worker_limits;
 mod zygote;

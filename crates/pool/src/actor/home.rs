@@ -200,7 +200,8 @@ impl Drop for Home {
         } else {
             self.alone.close();
         }
-        self.alone.wait_gone(None);
-        self.alone.drain_callbacks();
+        if self.alone.wait_gone(None) {
+            self.alone.drain_callbacks();
+        }
     }
 }

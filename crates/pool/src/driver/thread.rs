@@ -14,7 +14,7 @@ pub(crate) fn run(shared: &Arc<Shared>, driver: Driver) {
         // end with their links.
         let reason = "the pool's thread panicked; its message is on standard error".to_owned();
         shared.queue.refuse_from_now_on(reason.clone());
-        if let Some(driver) = shared.seat().take() {
+        if let Some(driver) = shared.seat.take().take() {
             driver.abandon(&reason);
         }
     }
@@ -27,12 +27,12 @@ pub(crate) fn run(shared: &Arc<Shared>, driver: Driver) {
 
 fn turn_until_closed(shared: &Arc<Shared>, driver: Driver) {
     shared.lead.introduce();
-    shared.seat().insert(driver).begin();
+    shared.seat.take().insert(driver).begin();
     let mut ready = Vec::new();
     // Whether a turn while others led has ended something, or brought a timer.
     let mut news = false;
     loop {
-        let mut seat = shared.seat();
+        let mut seat = shared.seat.take();
         let Some(driver) = seat.as_mut() else { return };
         let before = driver.outcomes();
         if !driver.turn(&ready) {
@@ -54,7 +54,7 @@ fn turn_until_closed(shared: &Arc<Shared>, driver: Driver) {
             let seen = shared.news();
             drop(seat);
             shared.sleep(lead, seen, timer, &mut ready);
-            if let Some(driver) = shared.seat().as_mut() {
+            if let Some(driver) = shared.seat.take().as_mut() {
                 driver.woke();
             }
         } else if driver.watch_is_due() {

@@ -180,9 +180,9 @@ impl Alone {
         self.shared.push(Command::Terminate);
     }
 
-    /// Waits until the process is gone and reaped. False: not until then.
+    /// Waits until the process is gone and reaped. False: not until then, or this thread would have to see to it.
     pub(crate) fn wait_gone(&self, until: Option<Instant>) -> bool {
-        self.shared.queue.wait_finished(until)
+        self.shared.wait_finished(until)
     }
 
     /// Waits until every callback has run.

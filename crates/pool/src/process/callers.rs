@@ -22,7 +22,7 @@ impl Shared {
             return false;
         }
         // Whoever else has it gives it back within a turn.
-        let mut seat = self.seat();
+        let mut seat = self.seat.take();
         if seat.is_none() {
             return false;
         }
@@ -46,7 +46,7 @@ impl Shared {
                 let seen = self.news();
                 drop(seat);
                 self.sleep_as_caller(done, seen, [timer, until].into_iter().flatten().min(), &mut ready);
-                seat = self.seat();
+                seat = self.seat.take();
                 if let Some(driver) = seat.as_mut() {
                     driver.woke();
                 }

@@ -75,6 +75,17 @@ pub(crate) enum Pushed {
     Refused(Refusal),
 }
 
+/// What becomes of a task for which there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// It is not taken.
+    Needed,
+    /// It waits until there is.
+    Awaited,
+    /// It is taken all the same.
+    Beside,
+}
+
 #[derive(Default)]
 struct State {
     pushed: Pushes,
@@ -114,18 +125,16 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a task into it; with `wait`, blocks while it is at its capacity.
-    pub(super) fn put(&self, wait: bool, task: NewTask) -> Pushed {
+    /// Puts a task into it.
+    pub(super) fn put(&self, room: Room, task: NewTask) -> Pushed {
         let mut state = self.lock();
         loop {
             if let Some(refusal) = &state.refusal {
                 return Pushed::Refused(refusal.clone());
             }
             match self.capacity {
-                Some(capacity) if state.waiting >= capacity => {
-                    if !wait {
-                        return Pushed::Full;
-                    }
+                Some(capacity) if state.waiting >= capacity && room == Room::Needed => return Pushed::Full,
+                Some(capacity) if state.waiting >= capacity && room == Room::Awaited => {
                     state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
                 }
                 Some(_) => {
@@ -223,7 +232,7 @@ impl Queue {
     }
 
     /// Waits until the pool's thread has ended. False: not until then.
-    pub(crate) fn wait_finished(&self, until: Option<Instant>) -> bool {
+    pub(super) fn wait_finished(&self, until: Option<Instant>) -> bool {
         let mut state = self.lock();
         while !state.gone {
             state = match until {

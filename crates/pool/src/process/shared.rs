@@ -9,7 +9,7 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use pexec_ipc::cells::Cells;
@@ -17,7 +17,8 @@ use tracing::Dispatch;
 
 use super::alone::Only;
 use super::lead::{Lead, PoolsLead};
-use super::queue::{Command, NewTask, Pushed, Queue, Refusal};
+use super::queue::{Command, NewTask, Pushed, Queue, Refusal, Room};
+use super::seat::Seat;
 use super::sleeper::Sleeper;
 use crate::callbacks::Callbacks;
 use crate::driver::{Driver, Source, Watch};
@@ -35,8 +36,7 @@ pub(crate) struct Shared {
     elastic: bool,
     pub(crate) queue: Queue,
     pub(crate) watch: Watch,
-    /// The driver, for whoever is to do a turn; empty before the pool's thread has begun and after it has ended.
-    seat: Mutex<Option<Driver>>,
+    pub(crate) seat: Seat,
     pub(crate) lead: Lead,
     /// The two that may sleep on the watch.
     pool: Sleeper,
@@ -65,7 +65,7 @@ impl Shared {
             queue: Queue::new(capacity),
             elastic,
             watch: Watch::new()?,
-            seat: Mutex::new(None),
+            seat: Seat::default(),
             lead: Lead::default(),
             pool: Sleeper::default(),
             caller: Sleeper::default(),
@@ -115,7 +115,13 @@ impl Shared {
                 (_, Some(task)) => task,
             }
         };
-        let pushed = self.queue.put(wait, task);
+        let room = match (wait, self.seat.is_mine()) {
+            (false, _) => Room::Needed,
+            (true, false) => Room::Awaited,
+            // Nobody else would make room.
+            (true, true) => Room::Beside,
+        };
+        let pushed = self.queue.put(room, task);
         if let Pushed::Yes = pushed {
             fence(Ordering::SeqCst);
             self.serve_pushed();
@@ -138,11 +144,7 @@ impl Shared {
 
     /// Does something with the driver on this thread, if that is free; also told whether nobody else does turns.
     fn in_the_seat<T>(&self, act: impl FnOnce(&mut Driver, bool) -> T) -> Option<T> {
-        let mut seat = match self.seat.try_lock() {
-            Ok(seat) => seat,
-            Err(TryLockError::Poisoned(seat)) => seat.into_inner(),
-            Err(TryLockError::WouldBlock) => return None,
-        };
+        let mut seat = self.seat.try_take()?;
         Some(act(seat.as_mut()?, self.lead.is_vacant()))
     }
 
@@ -175,11 +177,6 @@ impl Shared {
         }
     }
 
-    /// Thread: takes the driver's seat.
-    pub(crate) fn seat(&self) -> MutexGuard<'_, Option<Driver>> {
-        self.seat.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Queues any other command. False: the pool's thread is gone.
     pub(crate) fn push(&self, command: Command) -> bool {
         let open = self.queue.order(command);
@@ -189,10 +186,16 @@ impl Shared {
         open
     }
 
-    /// Asks and waits for the answer; `None`: the pool's thread is gone.
+    /// Waits until the pool's thread has ended. False: not until then, or this is the thread that would have to end.
+    pub(crate) fn wait_finished(&self, until: Option<Instant>) -> bool {
+        !self.seat.is_mine() && self.queue.wait_finished(until)
+    }
+
+    /// Asks and waits for the answer. `None`: the pool's thread is gone, or this is the thread that would answer; then it
+    /// does what it is asked later.
     pub(crate) fn ask<T>(&self, command: impl FnOnce(SyncSender<T>) -> Command) -> Option<T> {
         let (answer, receive) = sync_channel(1);
-        if self.push(command(answer)) {
+        if self.push(command(answer)) && !self.seat.is_mine() {
             receive.recv().ok()
         } else {
             None
