@@ -210,6 +210,8 @@ pub(crate) struct Core {
     weighed_at: Option<Instant>,
     /// Where tasks that come one by one go.
     turn: Rotation,
+    /// How often a task was given to a worker.
+    handed_out: u64,
     /// How many tasks under way have a time limit.
     timed: usize,
     /// How many have a priority.
@@ -263,6 +265,7 @@ impl Core {
             pressed_since: None,
             weigh_at: None,
             weighed_at: None,
+            handed_out: 0,
             timed: 0,
             with_priority: 0,
             new_timer: None,

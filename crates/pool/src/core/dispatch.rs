@@ -1,12 +1,12 @@
 //! Which worker gets which task: fair shares of the queue within each worker's window, and what one worker has
 //! not started goes to another that has nothing to do.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::life::Life;
 use super::tasks::{Key, Place};
 use super::workers::{Sent, Worker};
-use super::{Action, Core, Recall, State};
+use super::{Action, Core, Recall, State, WINDOW_MIN};
 
 /// Whose turn it is when tasks come one by one: the worker that got the last, if it is so quick that to wake another
 /// would take longer; else one that has none; else the one that got the last, for a while, so that its memory stays
@@ -70,6 +70,12 @@ impl Rotation {
     }
 }
 
+/// What waits behind a task that runs this long may have been passed by too many that came later.
+const STANDSTILL: Duration = Duration::from_millis(20);
+
+/// How many that is, unless there are so many workers that it is nothing unusual.
+const PASSED: u64 = 64;
+
 /// Where a task that came alone went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Placement {
@@ -96,11 +102,12 @@ impl Core {
     /// Hands queued tasks to ready workers, then lets idle workers take from loaded ones.
     pub(super) fn dispatch(&mut self, now: Instant, recall: &mut dyn Recall) {
         for worker in &mut self.workers {
-            worker.size_window(now);
+            worker.size_window(now, self.handed_out);
         }
         if self.with_priority > 0 {
             return self.dispatch_by_rank(now, recall);
         }
+        self.take_back_the_passed(now, recall);
         self.hand_out(now);
         if self.queued == 0 && self.rebalance(now, recall) {
             self.hand_out(now);
@@ -141,6 +148,7 @@ impl Core {
         };
         let (id, size, attempt) = (task.id, task.size, task.attempt);
         let cell = self.workers[index].push(key, id, size, divisible, priority);
+        self.handed_out += 1;
         Some((cell, attempt))
     }
 
@@ -201,6 +209,29 @@ impl Core {
             });
             if first {
                 self.begins(now, index);
+            }
+        }
+    }
+
+    /// What was sent ahead to a worker that is at a long task is not to wait for that end while later tasks go by: it goes
+    /// to the front of the queue. As long as others are quick there is nobody without a task who would ask for it.
+    fn take_back_the_passed(&mut self, now: Instant, recall: &mut dyn Recall) {
+        let most = PASSED.max(4 * self.workers.len() as u64);
+        for index in 0..self.workers.len() {
+            let worker = &self.workers[index];
+            let passed = worker.live_sent > 1
+                && self.handed_out - worker.handed_out_before >= most
+                && !worker.spares_nothing
+                && now.saturating_duration_since(worker.head_since) >= STANDSTILL;
+            if !passed {
+                continue;
+            }
+            let taken = self.recall_some(index, worker.live_sent - 1, recall);
+            let worker = &mut self.workers[index];
+            worker.spares_nothing = taken.is_empty();
+            worker.window = WINDOW_MIN;
+            for key in taken.into_iter().rev() {
+                self.requeue(key);
             }
         }
     }

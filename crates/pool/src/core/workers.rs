@@ -56,6 +56,8 @@ pub(super) struct Worker {
     pub(super) answers: usize,
     /// What it has has been asked for, and has started.
     pub(super) spares_nothing: bool,
+    /// How many tasks all workers had been given when this one was last seen to get on.
+    pub(super) handed_out_before: u64,
     /// When the task at its head was to be divided last.
     pub(super) divided_at: Instant,
     /// Nanoseconds that it takes for a task, as it has said last.
@@ -101,6 +103,7 @@ impl Worker {
             window: WINDOW_MIN,
             answers: 0,
             spares_nothing: false,
+            handed_out_before: 0,
             divided_at: now,
             pace: UNKNOWN_PACE,
             tasks_done: 0,
@@ -240,8 +243,11 @@ impl Worker {
 
     /// Sizes the window by what came back since the last look: a worker that answered half of it might have
     /// starved, one that has been at one task for long needs no more than the next one.
-    pub(super) fn size_window(&mut self, now: Instant) {
+    pub(super) fn size_window(&mut self, now: Instant, handed_out: u64) {
         const LONG: Duration = Duration::from_micros(500);
+        if self.answers > 0 || self.live_sent == 0 {
+            self.handed_out_before = handed_out;
+        }
         if self.answers * 2 >= self.window {
             self.window = (self.window * 2).min(WINDOW_MAX);
         } else if self.answers == 0

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::rig::{Rig, config, ms, sends};
-use crate::core::{Action, WINDOW_MAX, WINDOW_MIN};
+use crate::core::{Action, Key, WINDOW_MAX, WINDOW_MIN};
 
 #[test]
 fn nobody_gets_a_second_task_while_somebody_has_none() {
@@ -57,6 +57,61 @@ fn a_short_task_behind_a_long_one_moves_to_a_worker_with_nothing_to_do() {
     rig.works(1);
     assert_eq!(sends(&rig.turn()), [(1, keys[2])]);
     assert_eq!(rig.sent(0), [keys[0]]);
+}
+
+/// Two workers; the first is at a long task with more behind it, and the second one always has enough to do.
+fn one_at_a_long_task(rig: &mut Rig) -> Vec<Key> {
+    for worker in &mut rig.core.workers {
+        worker.window = 16;
+    }
+    let keys = rig.submit_plain(400);
+    rig.turn();
+    rig.starts(0);
+    keys
+}
+
+#[test]
+fn what_waits_behind_a_long_task_is_not_passed_by_more_than_a_few_dozen_later_ones() {
+    let mut rig = Rig::ready(2);
+    let keys = one_at_a_long_task(&mut rig);
+    let behind = rig.sent(0)[1..].to_vec();
+    assert!(behind.len() > 1 && behind[0] != keys[1]);
+    rig.pass(ms(20));
+    let mut passed = 0;
+    while rig.sent(1).iter().all(|key| !behind.contains(key)) {
+        rig.works(1);
+        rig.turn();
+        passed += 1;
+        assert!(passed < 100, "they wait for the long task");
+    }
+    assert!(passed > 16, "no task is moved for the sake of a few");
+    // All of them come back, the earliest first, in front of what has not been sent.
+    let mut moved = rig.sent(1);
+    moved.retain(|key| behind.contains(key));
+    assert_eq!(moved, behind[..moved.len()]);
+    assert_eq!(rig.sent(0), [keys[0]]);
+    for _ in 0..100 {
+        rig.works(1);
+        rig.turn();
+        assert_eq!(rig.sent(0), [keys[0]], "nothing more is sent behind it");
+    }
+    assert!(
+        behind.iter().all(|key| !rig.sent(1).contains(key)),
+        "they are done"
+    );
+}
+
+#[test]
+fn what_waits_behind_a_short_task_stays_however_many_pass() {
+    let mut rig = Rig::ready(2);
+    one_at_a_long_task(&mut rig);
+    let before = rig.sent(0);
+    rig.pass(ms(19));
+    for _ in 0..200 {
+        rig.works(1);
+        rig.turn();
+    }
+    assert_eq!(rig.sent(0), before);
 }
 
 #[test]
