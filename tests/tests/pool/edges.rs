@@ -8,7 +8,7 @@ use std::time::Duration;
 use pexec::{Executor, Exit, ProcessPool, Retry, TaskErrorKind, Until};
 use pexec_tests::gate::pass;
 use pexec_tests::tasks::add;
-use pexec_tests::{Gate, LeakSweep};
+use pexec_tests::{Gate, LeakSweep, processes};
 
 use crate::pool;
 
@@ -136,6 +136,27 @@ fn a_worker_is_a_child_of_the_process_that_built_the_pool() {
         pool.submit(parent, ()).result().expect("runs"),
         std::process::id()
     );
+}
+
+#[test]
+fn a_signal_for_our_own_group_reaches_no_worker_and_no_template() {
+    let _sweep = LeakSweep::new();
+    let zygote = pexec::ProcessPool::builder()
+        .workers(1)
+        .start_method(pexec::StartMethod::Zygote)
+        .build()
+        .expect("a pool");
+    let pool = pool(2);
+    zygote.submit(parent, ()).result().expect("runs");
+    pool.submit(parent, ()).result().expect("runs");
+    let ours = processes::find(std::process::id() as i32).expect("we run").group;
+    let children = processes::children_of(std::process::id() as i32);
+    // Two workers, a template and what it has forked.
+    assert_eq!(children.len(), 4, "{children:?}");
+    for child in children {
+        assert_eq!(child.group, child.pid, "it leads a group of its own");
+        assert_ne!(child.group, ours);
+    }
 }
 
 #[test]

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 /// Where the rooms of the table are.
-const ROOMS: [(&str, &str); 9] = [
+const ROOMS: [(&str, &str); 11] = [
     ("pool", "tests/tests/pool"),
     ("programs", "tests/tests/programs"),
     ("core", "crates/pool/src/core/tests"),
+    ("wire", "crates/proto/tests/wire"),
     ("ring", "crates/ipc/tests/ring"),
+    ("shared", "crates/ipc/tests/shared_bytes"),
     ("ipc", "crates/ipc/src"),
     ("src", "crates/pool/src"),
     ("job", "crates/job/tests"),
