@@ -1,13 +1,13 @@
-//! Values at the edges: the longest durations, all exit codes, hooks that fail together.
+//! Values at the edges: the longest durations and messages, all exit codes, hooks that fail together.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use pexec::{Executor, Exit, ProcessPool, Retry, TaskErrorKind, Until};
+use pexec::{Executor, Exit, ProcessPool, Retry, TaskError, TaskErrorKind, Until};
 use pexec_tests::gate::pass;
-use pexec_tests::tasks::add;
+use pexec_tests::tasks::{add, pid};
 use pexec_tests::{Gate, LeakSweep, processes};
 
 use crate::pool;
@@ -135,6 +135,46 @@ fn a_worker_is_a_child_of_the_process_that_built_the_pool() {
     assert_eq!(
         pool.submit(parent, ()).result().expect("runs"),
         std::process::id()
+    );
+}
+
+/// What this machine could give at once, in bytes.
+fn available() -> u64 {
+    let memory = std::fs::read_to_string("/proc/meminfo").expect("there is a /proc");
+    let line = memory.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    kib.expect("a number of KiB") << 10
+}
+
+#[test]
+fn more_than_two_gib_go_either_way() {
+    let _sweep = LeakSweep::new();
+    let most = 2_u64 << 30;
+    // One copy here and one in the worker; the rest is for whoever else is at work.
+    if available() < 12 << 30 {
+        eprintln!("skipped: less than 12 GiB of memory are available");
+        return;
+    }
+    let pool = crate::builder().workers(1).max_message(most + (1 << 20));
+    let pool = pool.build().expect("a pool");
+    let len = most as usize + 1;
+    // Zeroes that nobody has written to take no memory.
+    let there = pool.submit(
+        |bytes: Vec<u8>| (bytes.len(), bytes[bytes.len() - 1]),
+        vec![0; len],
+    );
+    assert_eq!(there.result().expect("it arrives"), (len, 0));
+    let back = pool.submit(|len: usize| vec![0_u8; len], len);
+    assert_eq!(back.result().expect("it comes back").len(), len);
+    let error = pool.submit(|bytes: Vec<u8>| bytes.len(), vec![0; len + (1 << 20)]);
+    let error = error.result().expect_err("that is too large");
+    assert!(
+        matches!(error, TaskError::TooLarge { size, limit } if size > limit && limit == most + (1 << 20)),
+        "{error}"
+    );
+    assert_eq!(
+        pool.submit(pid, ()).result().expect("runs"),
+        crate::pids(&pool)[0]
     );
 }
 
