@@ -42,6 +42,7 @@ mod pool;
 mod progress;
 mod records;
 mod reports;
+mod room;
 mod signals;
 mod sink;
 mod speech;

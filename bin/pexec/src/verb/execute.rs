@@ -20,6 +20,7 @@ use crate::pause::Pause;
 use crate::progress::Progress;
 use crate::records::{Opened, Place};
 use crate::reports::{Of, Reports};
+use crate::room::Room;
 use crate::signals::{Interrupt, Watch};
 use crate::sink::{Console, Fault};
 use crate::speech::{complain, name};
@@ -71,7 +72,7 @@ pub(super) fn execute(
         Err(exit) => return exit,
     };
     // Removed when this returns, whatever the run comes to: signals only ever ask the run to end.
-    let spill = match tempfile::Builder::new().prefix("pexec-").tempdir() {
+    let spill = match Room::make() {
         Ok(dir) => dir,
         Err(error) => {
             let place = std::env::temp_dir();

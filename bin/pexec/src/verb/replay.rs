@@ -18,6 +18,7 @@ use crate::cli::Replay;
 use crate::exit::Exit;
 use crate::past::{self, Collector, Head, Search};
 use crate::pause::Pause;
+use crate::room::Room;
 use crate::signals::{Interrupt, Watch};
 use crate::speech::{complain, refuse};
 use crate::terminal::Terminal;
@@ -128,7 +129,7 @@ fn job_files(dir: &Path, name: &str) -> Vec<PathBuf> {
 }
 
 fn perform(plan: Plan, run_id: &str, who: &Who, terminal: Terminal) -> Exit {
-    let spill = match tempfile::Builder::new().prefix("pexec-").tempdir() {
+    let spill = match Room::make() {
         Ok(dir) => dir,
         Err(error) => {
             complain(&format!(

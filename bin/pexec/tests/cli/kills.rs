@@ -197,3 +197,22 @@ fn two_hundred_kills_at_any_instant_of_small_jobs_are_survived() {
         }
     }
 }
+
+#[test]
+fn what_a_killed_run_leaves_among_the_temporary_files_the_next_one_removes_and_nothing_else() {
+    let job = "[tasks.t]\nshell = 'head -c 1000000 /dev/zero | tr \"\\0\" x; touch began; sleep 600'\n";
+    let done = Test::new()
+        .file("job.toml", job)
+        .file("quick.toml", "[tasks.t]\ncommand = ['true']\n")
+        .file("slow.toml", "[tasks.t]\nshell = 'touch slow; until [ -e go ]; do sleep 0.02; done; head -c 1000000 /dev/zero'\n")
+        .shell(
+            "set +e; left() { find tmp -mindepth 1 -maxdepth 1 | wc -l; }; \
+             pexec run job.toml 2>/dev/null & pexec=$!; until [ -e began ]; do sleep 0.01; done; \
+             kill -KILL $pexec; wait $pexec; left; \
+             pexec run slow.toml > big & slow=$!; until [ -e slow ]; do sleep 0.01; done; \
+             until [ $(left) = 1 ]; do sleep 0.02; done; pexec run quick.toml; left; \
+             touch go; wait $slow; left; wc -c < big",
+        )
+        .code(0);
+    done.stdout("1\n1\n0\n1000000\n");
+}
