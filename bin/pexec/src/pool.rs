@@ -33,9 +33,11 @@ pub(crate) fn cgroup(plan: &Plan) -> Option<Base> {
 
 /// Starts it.
 pub(crate) fn build(plan: &Plan, jobs: usize) -> Result<ProcessPool, BuildError> {
+    unseen(());
     let builder = ProcessPool::builder()
         .workers(jobs)
         .name("pexec")
+        .initializer(unseen, ())
         .kill_grace(KILL_GRACE)
         .max_message(MAX_MESSAGE);
     let calls = plan.tasks.iter().any(|task| task.calls);
@@ -46,6 +48,14 @@ pub(crate) fn build(plan: &Plan, jobs: usize) -> Result<ProcessPool, BuildError>
     } else {
         builder.restart_limit(RESTARTS.0, RESTARTS.1).build()
     }
+}
+
+/// Secrets pass through this process, and so do the keys that it shares with its workers: a crash is to leave no core file
+/// of it, and nobody else is to look into it, not even another process of the same user. What a worker executes begins
+/// without this.
+fn unseen((): ()) {
+    // Where the kernel does not do it, everything is as it would be without.
+    let _ = nix::sys::prctl::set_dumpable(false);
 }
 
 #[cfg(test)]

@@ -227,7 +227,9 @@ fn no_verb_and_no_report_tells_a_secret() {
              pexec runs >>said 2>&1; pexec runs --format json >>said 2>&1; pexec show >>said 2>&1; \
              for task in show split long tail missing after; do pexec show last $task >>said 2>&1; done; \
              for n in 0 1 2; do pexec show last show/$n >>said 2>&1; done; \
-             pexec show last split --output >>said 2>&1; \
+             pexec show last split --output >>said 2>&1; pexec show --format json >>said 2>&1; \
+             pexec show last split --format json >>said 2>&1; pexec report --joblog - --junit - >>said 2>&1; \
+             pexec report --joblog - >>said 2>&1; \
              pexec report -o again.html >>said 2>&1; test -e r.html -a -e r.xml -a -e r.json -a -e r.log -a -e again.html",
         )
         .code(0);
@@ -255,4 +257,71 @@ fn a_listing_of_the_plan_tells_no_secret() {
         let done = test(&job).args(["plan", "job.toml", "--format", format]).run();
         assert!(!tells(&done.stdout) && !tells(done.stderr.as_bytes()), "{done}");
     }
+}
+
+/// A run whose worker is looked at and then killed as a crash would; the same of the run itself. `as_user`: how to be
+/// somebody else.
+fn looked_at(as_user: &str) -> Done {
+    let job = "[tasks.t]\nenv = { TOKEN = { value = 's3cr3t/Wort', secret = true } }\n\
+        shell = 'echo $PPID > worker.new; mv worker.new worker; until [ -e go ]; do sleep 0.02; done'\n";
+    let script = format!(
+        "set +e; ulimit -c unlimited || exit 77; chmod -R a+rwX . tmp; umask 0; \
+         begin() {{ rm -f worker; {as_user} pexec run job.toml --no-record > out 2> said & pexec=$!; \
+           until [ -s worker ]; do sleep 0.01; done; worker=$(cat worker); }}; \
+         look() {{ {as_user} cat /proc/$1/environ /proc/$1/cmdline; }}; \
+         begin; look $pexec > seen 2> unseen; look $worker >> seen 2>> unseen; \
+         kill -ABRT $worker; wait $pexec; echo ended $?; ls core* 2>/dev/null; \
+         begin; kill -ABRT $pexec; wait $pexec; echo aborted $?; ls core* 2>/dev/null; \
+         until ! [ -e /proc/$worker ]; do sleep 0.01; done; rm -rf tmp/*; \
+         echo control; {as_user} sh -c 'kill -ABRT $$'; ls core* 2>/dev/null"
+    );
+    Test::new().file("job.toml", job).shell(&script)
+}
+
+#[test]
+fn the_processes_of_a_run_show_no_secret_and_leave_no_core_file() {
+    let done = looked_at("");
+    if done.status.code() == Some(77) {
+        println!("skipped: core files cannot be asked for here");
+        return;
+    }
+    let told = String::from_utf8_lossy(&done.stdout).into_owned();
+    let (before, control) = told.split_once("control\n").expect("a control");
+    assert_eq!(before, "ended 1\naborted 134\n", "{done}");
+    if control.is_empty() {
+        println!(
+            "skipped: a crash leaves no core file in its directory here, so that none was left says nothing"
+        );
+    }
+    let seen = std::fs::read(done.path("seen")).expect("written");
+    assert!(
+        seen.windows(9).any(|it| it == b"job.toml\0"),
+        "the command line was seen"
+    );
+    assert!(!tells(&seen), "{}", String::from_utf8_lossy(&seen));
+}
+
+#[test]
+fn a_process_of_the_same_user_cannot_look_into_a_run() {
+    let away = "setpriv --reuid=65534 --regid=65534 --clear-groups";
+    let able = Test::new().shell(&format!("{away} true"));
+    if !able.status.success() {
+        println!("skipped: nobody to be here: {}", able.stderr);
+        return;
+    }
+    let done = looked_at(away);
+    if done.status.code() == Some(77) {
+        println!("skipped: core files cannot be asked for here");
+        return;
+    }
+    assert!(
+        String::from_utf8_lossy(&done.stdout).starts_with("ended 1\naborted 134\n"),
+        "{done}"
+    );
+    let unseen = done.read("unseen");
+    assert_eq!(
+        unseen.matches("/environ: Permission denied").count(),
+        2,
+        "{unseen}"
+    );
 }
