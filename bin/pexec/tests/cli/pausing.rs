@@ -146,3 +146,41 @@ fn a_pause_nobody_could_end_is_none() {
         shown.screen
     );
 }
+
+#[test]
+fn memory_that_does_not_fit_together_does_not_run_together_before_or_after_a_pause() {
+    // Whoever runs beside another one fails.
+    let job = "[run]\nmemory = '1GiB'\n[tasks.t]\nforeach = { range = '0..16' }\nmemory = '600MiB'\n\
+        shell = 'mkdir busy && echo {index} >> begun && sleep 0.1 && rmdir busy'\n\
+        [tasks.small]\nforeach = { range = '0..3' }\nmemory = '100MiB'\ncommand = ['true']";
+    let between =
+        "sleep 0.3; a=$(wc -l < begun); sleep 1; b=$(wc -l < begun); echo began $((b - a)) meanwhile";
+    let shown = pausing(job, "-j4", |dir| lines(&dir.join("begun")) >= 3, between);
+    for part in ["began 0 meanwhile", "19 of 19 succeeded", "code-of-the-end 0"] {
+        assert!(shown.screen.contains(part), "no `{part}` in\n{}", shown.screen);
+    }
+}
+
+#[test]
+fn a_limit_of_memory_holds_after_a_pause_as_before_and_is_not_met_by_waiting() {
+    // It asks for its memory only when it goes on; the other one holds what it may through the pause.
+    let take = |bytes: u32| format!("head -c {bytes} /dev/zero | tail -c {bytes}");
+    let wait = "until [ -e resumed ]; do sleep 0.02; done";
+    let job = format!(
+        "[defaults]\nmemory = '96MiB'\n\
+         [tasks.grows]\nshell = 'echo x >> begun; {wait}; {} > /dev/null'\n\
+         [tasks.stays]\nshell = '({}; {wait}) | (echo x >> begun; tail -c 30000000) | wc -c'\n",
+        take(400_000_000),
+        take(30_000_000),
+    );
+    let shown = pausing(&job, "-j2", |dir| lines(&dir.join("begun")) >= 2, "sleep 1.5");
+    for part in [
+        "30000000",
+        "failed grows: ",
+        "96 MiB",
+        "1 of 2 succeeded, 1 failed",
+        "code-of-the-end 1",
+    ] {
+        assert!(shown.screen.contains(part), "no `{part}` in\n{}", shown.screen);
+    }
+}
