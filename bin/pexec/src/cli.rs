@@ -214,13 +214,13 @@ pub(crate) struct Choose {
 #[derive(Debug, Args)]
 pub(crate) struct RunFlags {
     /// How many run at once: 4, 50% or cpus-1 [default: the CPUs that this process may use]
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) jobs: Option<String>,
     /// When to end early: never, or soon|now,fail|success|done=N or N%, as in soon,fail=1
     #[arg(long, value_name = "POLICY")]
     pub(crate) halt: Option<String>,
     /// Extra attempts for every instance that fails
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) retries: Option<u32>,
     /// Time limit of every attempt, like 30s or 1m30s
     #[arg(long, value_name = "DURATION", value_parser = duration)]

@@ -43,7 +43,7 @@ fn dispatch(words: Vec<OsString>) -> Exit {
         Some(Verb::Check(args)) => verb::check::check(args, terminal),
         Some(Verb::Plan(args)) => verb::plan::plan(args, terminal),
         Some(Verb::Report(args)) => verb::report::report(&args),
-        Some(Verb::Runs(args)) => verb::runs::runs(&args),
+        Some(Verb::Runs(args)) => verb::runs::runs(&args, terminal),
         Some(Verb::Show(args)) => verb::show::show(&args),
         Some(Verb::Replay(args)) => verb::replay::replay(&args, terminal),
         Some(Verb::Tasks(args)) => verb::tasks::tasks(&args),

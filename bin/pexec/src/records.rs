@@ -1,6 +1,6 @@
 //! Which record a run gets: a new one, that of an earlier run, or none.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use pexec_job::files::Successes;
 use pexec_job::history::History;
@@ -180,12 +180,6 @@ pub(crate) fn unusable(error: &Error) -> Exit {
     }
     complain(&error.to_string());
     Exit::Record
-}
-
-/// The store of the job files in the directory of this one.
-pub(crate) fn beside(job: &Path) -> Store {
-    let dir = job.parent().filter(|dir| !dir.as_os_str().is_empty());
-    Store::beside(dir.map_or_else(|| PathBuf::from("."), Path::to_owned))
 }
 
 /// A name for a run: the second it begins in, and which of the 65,536 parts of it, so that names sort by time.

@@ -1,5 +1,7 @@
 //! The last word about a run, on standard error: what failed and why, then counts that add up.
 
+use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use pexec_job::event::Counts;
@@ -11,6 +13,11 @@ use crate::{speech, wording};
 
 /// How many failures are told in detail.
 const FAILURES: usize = 20;
+/// How many causes are told by their numbers, and how many characters of each.
+const CAUSES: usize = 5;
+const CAUSE: usize = 80;
+/// How many tasks without instances are named.
+const EMPTY: usize = 5;
 /// How many lines of each one's standard error.
 const TAIL_LINES: usize = 3;
 /// How many of the instances that blocked others are named.
@@ -30,7 +37,7 @@ pub(crate) fn render(state: &RunState, tails: bool, first: bool, colour: bool) -
         text.push_str(l);
         text.push('\n');
     };
-    for failure in state.failures().iter().take(FAILURES) {
+    for failure in chosen(state.failures()) {
         line(&explain(failure, tails, paint));
     }
     let more = (state.failures().len().saturating_sub(FAILURES)) as u64 + state.more_failures();
@@ -39,6 +46,7 @@ pub(crate) fn render(state: &RunState, tails: bool, first: bool, colour: bool) -
             "{me}: and {}",
             paint.red(&wording::plural(more, "more failure"))
         ));
+        line(&format!("{me}: {}", causes(state)));
     }
     let culprits = state.blocked_by();
     for (label, n) in culprits.iter().take(CULPRITS) {
@@ -70,13 +78,82 @@ pub(crate) fn render(state: &RunState, tails: bool, first: bool, colour: bool) -
     if let Some(policy) = state.halted() {
         line(&format!("{me}: {}", paint.yellow(&format!("halted by {policy}"))));
     }
-    let learnt = if first {
+    let empty = state.without_instances();
+    if state.counts().planned > 0 && !empty.is_empty() {
+        let named = paint.yellow(&format!("no item for {}", several(&empty, EMPTY)));
+        line(&format!("{me}: {named}: nothing of it was run"));
+    }
+    let learnt = if first && state.counts().planned > 0 {
         "; first recorded run: no times to go by"
     } else {
         ""
     };
     line(&format!("{me}: {}{learnt}", totals(state, paint)));
     text
+}
+
+/// How a recorded run is gone on with, where something is left to run.
+pub(crate) fn again(state: &RunState) -> Option<&'static str> {
+    let counts = state.counts();
+    if counts.not_run() + counts.running + counts.killed > 0 {
+        Some("to go on: the same command with --resume")
+    } else if counts.failed > 0 {
+        Some("to run only what failed again: the same command with --rerun-failed")
+    } else {
+        None
+    }
+}
+
+/// Those that are told in detail, in the order in which they failed. Each cause has its turn, so that a thousand alike do
+/// not hide the one that is different.
+fn chosen(failures: &[Failure]) -> Vec<&Failure> {
+    if failures.len() <= FAILURES {
+        return failures.iter().collect();
+    }
+    let mut seen = HashSet::new();
+    let (mut first, mut more) = (Vec::new(), Vec::new());
+    for (at, failure) in failures.iter().enumerate() {
+        match seen.insert(failure.cause()) {
+            true => first.push(at),
+            false => more.push(at),
+        }
+    }
+    let mut told: Vec<usize> = first.into_iter().chain(more).take(FAILURES).collect();
+    told.sort_unstable();
+    told.into_iter().map(|at| &failures[at]).collect()
+}
+
+/// `why: exit 1 (600), timed out after 30s (12), and 3 of other causes`, the most frequent first.
+fn causes(state: &RunState) -> String {
+    let mut causes: Vec<&(String, u64)> = state.causes().iter().collect();
+    causes.sort_by_key(|(_, n)| Reverse(*n));
+    let mut parts: Vec<String> = Vec::new();
+    let mut rest = state.counts().failed;
+    for (cause, n) in causes.into_iter().take(CAUSES) {
+        let cause: String = match cause.char_indices().nth(CAUSE) {
+            Some((at, _)) => format!("{}..", &cause[..at]),
+            None => cause.clone(),
+        };
+        parts.push(format!("{cause} ({})", wording::count(*n)));
+        rest = rest.saturating_sub(*n);
+    }
+    if rest > 0 {
+        parts.push(format!("and {} of other causes", wording::count(rest)));
+    }
+    format!("why: {}", parts.join(", "))
+}
+
+/// The first names, and how many more there are.
+fn several(names: &[&str], most: usize) -> String {
+    let mut text: Vec<String> = names
+        .iter()
+        .take(most)
+        .map(|name| format!("`{}`", wording::label(&(*name).into())))
+        .collect();
+    if names.len() > most {
+        text.push(wording::plural((names.len() - most) as u64, "more task"));
+    }
+    text.join(", ")
 }
 
 /// What can be said beside earlier runs, a line each.
@@ -153,7 +230,7 @@ fn totals(state: &RunState, paint: Paint) -> String {
         ..
     } = counts;
     if planned == 0 {
-        return "nothing to run".to_owned();
+        return "nothing to run: there is no item".to_owned();
     }
     let all = succeeded == planned;
     let done = format!(

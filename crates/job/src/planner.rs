@@ -22,6 +22,7 @@ use crate::plan::Plan;
 use crate::problem::Problems;
 use crate::text::Text;
 
+pub use file::JobFile;
 pub use recall::{Recall, Unknown, recall};
 pub use recalled::Recalled;
 
@@ -90,13 +91,13 @@ pub struct OneItem {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn load(path: &Path, overrides: &Overrides) -> Result<Plan, Problems> {
-    file::load(path, overrides)
+    JobFile::read(path)?.plan(overrides)
 }
 
 /// The name of the job in a file, and the directory that it works in: what its records are found by. Nothing of it is
 /// planned; `None`: that would tell what is wrong.
 pub fn identity(path: &Path, overrides: &Overrides) -> Option<(String, PathBuf)> {
-    file::identity(path, overrides)
+    JobFile::read(path).ok()?.identity(overrides)
 }
 
 /// The variables of a job file with their values, in the order of the file; none where it cannot be read.

@@ -16,6 +16,8 @@ use crate::text::Text;
 pub const FAILURES: usize = 10_000;
 /// How many different culprits of blocked instances are kept.
 const CULPRITS: usize = 1_000;
+/// How many different causes of failures are kept.
+const CAUSES: usize = 100;
 /// How many of the slowest instances are kept.
 const SLOWEST: usize = 5;
 
@@ -39,6 +41,7 @@ pub struct RunState {
     places: HashMap<String, u64>,
     starts: u64,
     failures: Vec<Failure>,
+    causes: Vec<(String, u64)>,
     blocked_by: Vec<(Text, u64)>,
     cost: Cost,
     signal: Option<i32>,
@@ -88,6 +91,16 @@ pub struct Failure {
     pub tail: Text,
     /// How long the last attempt took.
     pub wall: Duration,
+}
+
+impl Failure {
+    /// What it has in common with others: why it failed, without the numbers that are its own.
+    pub fn cause(&self) -> &str {
+        match self.outcome {
+            Outcome::Memory => "too much memory",
+            _ => &self.why,
+        }
+    }
 }
 
 /// What all attempts cost together.
@@ -223,15 +236,22 @@ impl RunState {
             Outcome::Failed | Outcome::Timeout | Outcome::Memory if end.retry => {}
             Outcome::Failed | Outcome::Timeout | Outcome::Memory => {
                 self.counts.failed += 1;
+                let failure = Failure {
+                    who: who.clone(),
+                    attempts: attempt,
+                    outcome: end.outcome,
+                    why: end.why.clone().unwrap_or_default(),
+                    tail: end.tail.clone(),
+                    wall: end.wall,
+                };
+                let cause = failure.cause();
+                if let Some(known) = self.causes.iter_mut().find(|(known, _)| known == cause) {
+                    known.1 += 1;
+                } else if self.causes.len() < CAUSES {
+                    self.causes.push((cause.to_owned(), 1));
+                }
                 if self.failures.len() < FAILURES {
-                    self.failures.push(Failure {
-                        who: who.clone(),
-                        attempts: attempt,
-                        outcome: end.outcome,
-                        why: end.why.clone().unwrap_or_default(),
-                        tail: end.tail.clone(),
-                        wall: end.wall,
-                    });
+                    self.failures.push(failure);
                 }
             }
         }
@@ -294,6 +314,19 @@ impl RunState {
     /// How many failures there are beyond those in [`failures`](RunState::failures).
     pub fn more_failures(&self) -> u64 {
         self.counts.failed - self.failures.len() as u64
+    }
+
+    /// The causes of failures and how many have each, in the order in which they came up; bounded.
+    pub fn causes(&self) -> &[(String, u64)] {
+        &self.causes
+    }
+
+    /// Tasks that turned out to have no instance, in the order of their names.
+    pub fn without_instances(&self) -> Vec<&str> {
+        let empty = self.tasks.iter().filter(|(_, tally)| tally.total == Some(0));
+        let mut names: Vec<&str> = empty.map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        names
     }
 
     /// The labels of what failed and kept others from running, with how many; bounded.

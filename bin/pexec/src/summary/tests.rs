@@ -139,15 +139,78 @@ fn more_failures_than_anybody_reads_are_counted() {
         (0..100).map(|i| (i, ended(Outcome::Failed, "exit 1", ""))),
     ));
     let text = render(&state, true, false, false);
-    assert_eq!(text.lines().count(), 22, "{text}");
-    assert!(text.contains("pexec: and 80 more failures\n"), "{text}");
+    assert_eq!(text.lines().count(), 23, "{text}");
+    assert!(
+        text.contains("pexec: and 80 more failures\npexec: why: exit 1 (100)\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_one_failure_that_is_different_is_not_hidden_by_a_thousand_alike() {
+    let end = |i| match i {
+        50 => ended(Outcome::Failed, "signal 11 (SEGV)", "deep down"),
+        60..70 => ended(Outcome::Memory, &format!("held {i} MiB of memory"), ""),
+        _ => ended(Outcome::Failed, "exit 1", ""),
+    };
+    let text = render(&fold(run(100, (0..100).map(|i| (i, end(i))))), true, false, false);
+    assert!(
+        text.contains("pexec: failed t(50): signal 11 (SEGV)\n    deep down\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("pexec: why: exit 1 (89), too much memory (10), signal 11 (SEGV) (1)\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn causes_beyond_those_told_are_counted_and_a_long_one_is_cut() {
+    let why = |i| match i {
+        0 => "x".repeat(10_000),
+        _ => format!("exit {}", i % 10),
+    };
+    let ends = (0..51).map(|i| (i, ended(Outcome::Failed, &why(i), "")));
+    let state = fold(run(51, ends));
+    let text = super::causes(&state);
+    assert_eq!(
+        text,
+        "why: exit 1 (5), exit 2 (5), exit 3 (5), exit 4 (5), exit 5 (5), and 26 of other causes"
+    );
+    let long = fold(run(1, [(0, ended(Outcome::Failed, &why(0), ""))]));
+    assert!(super::causes(&long).len() < 120);
+}
+
+#[test]
+fn a_task_without_an_item_is_named() {
+    let mut kinds = run(1, [(0, ended(Outcome::Success, "", ""))]);
+    kinds.push(Kind::Planned {
+        task: "typo".into(),
+        total: Some(0),
+    });
+    let text = render(&fold(kinds), true, true, false);
+    assert!(
+        text.starts_with("pexec: no item for `typo`: nothing of it was run\npexec: 1 of 1 succeeded"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_is_left_says_how_to_go_on() {
+    let good = run(1, [(0, ended(Outcome::Success, "", ""))]);
+    let bad = run(1, [(0, ended(Outcome::Failed, "exit 1", ""))]);
+    let part = run(2, [(0, ended(Outcome::Failed, "exit 1", ""))]);
+    let advice = |kinds| super::again(&fold(kinds));
+    assert_eq!(advice(good), None);
+    assert!(advice(bad).is_some_and(|how| how.contains("--rerun-failed")));
+    assert!(advice(part).is_some_and(|how| how.contains("--resume")));
 }
 
 #[test]
 fn an_empty_run_says_so() {
     assert_eq!(
         render(&fold(run(0, [])), true, false, false),
-        "pexec: nothing to run\n"
+        "pexec: nothing to run: there is no item\n"
     );
 }
 

@@ -89,7 +89,8 @@ pub(super) fn execute(
     let show = place.show();
     let successes = place.successes(&plan);
     let history = place.history(&plan);
-    let first = history.is_empty() && place.is_new();
+    let new = place.is_new();
+    let first = history.is_empty() && new;
     let Opened { recorder, past } = match place.open(job, shelter) {
         Ok(opened) => opened,
         Err(exit) => return exit,
@@ -169,8 +170,16 @@ pub(super) fn execute(
         for remark in summary::compared(&forecast) {
             complain(&remark);
         }
-        if let (Some(show), Some(failure)) = (show, state.failures().first()) {
+        if let (Some(show), Some(failure)) = (&show, state.failures().first()) {
             complain(&format!("see more: {} {show} {}", name(), failure.who.id));
+        }
+        // After a fault of the record it would promise too much.
+        if new
+            && show.is_some()
+            && fault.is_none()
+            && let Some(how) = summary::again(&state)
+        {
+            complain(how);
         }
     }
     match (&fault, &result) {

@@ -10,12 +10,13 @@ use std::io::{self, BufWriter, Write};
 
 use pexec_job::outlook::{Outlook, Seen, Sums};
 use pexec_job::plan::{SourceError, TaskPlan};
-use pexec_job::planner::{self, Overrides};
+use pexec_job::planner::{JobFile, Overrides};
+use pexec_job::record::Store;
 
 use crate::answer;
 use crate::cli::{Plan, PlanFormat};
 use crate::exit::Exit;
-use crate::records::{self, Place};
+use crate::records::Place;
 use crate::speech::complain;
 use crate::terminal::Terminal;
 use crate::wording::{self, count, plural};
@@ -53,16 +54,20 @@ pub(crate) fn plan(args: Plan, terminal: Terminal) -> Exit {
         only: args.choose.only,
         ..Overrides::default()
     };
-    let identity = planner::identity(&args.job, &overrides);
+    let file = match JobFile::read(&args.job) {
+        Ok(file) => file,
+        Err(problems) => return super::explain(&problems, terminal),
+    };
+    let identity = file.identity(&overrides);
     let job = identity
         .as_ref()
         .map(|(name, dir)| (name.as_str(), dir.as_path()));
-    let place = match Place::find(&args.record, job, Some(records::beside(&args.job))) {
+    let place = match Place::find(&args.record, job, Some(Store::beside(file.beside()))) {
         Ok(place) => place,
         Err(exit) => return exit,
     };
     overrides.run_id.clone_from(&place.id);
-    let mut plan = match planner::load(&args.job, &overrides) {
+    let mut plan = match file.plan(&overrides) {
         Ok(plan) => plan,
         Err(problems) => return super::explain(&problems, terminal),
     };

@@ -121,7 +121,8 @@ fn job_files(dir: &Path, name: &str) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|end| end == "toml"))
+        // Whoever opens a pipe of that name would wait for its writer.
+        .filter(|path| path.extension().is_some_and(|end| end == "toml") && path.is_file())
         .filter(|path| planner::identity(path, &Overrides::default()).is_some_and(|(job, _)| job == name))
         .collect();
     paths.sort();

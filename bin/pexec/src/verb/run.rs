@@ -1,11 +1,13 @@
 //! `pexec run JOB.toml`.
 
-use pexec_job::{planner, secrets};
+use pexec_job::planner::JobFile;
+use pexec_job::record::Store;
+use pexec_job::secrets;
 
 use super::execute;
 use crate::cli::Run;
 use crate::exit::Exit;
-use crate::records::{self, Place};
+use crate::records::Place;
 use crate::terminal::Terminal;
 
 /// Plans and runs a job file.
@@ -13,19 +15,22 @@ pub(crate) fn run(args: Run, terminal: Terminal, logging: bool) -> Exit {
     let mut overrides = execute::overrides(&args.flags);
     overrides.set = args.choose.set;
     overrides.only = args.choose.only;
-    let identity = planner::identity(&args.job, &overrides);
+    let file = match JobFile::read(&args.job) {
+        Ok(file) => file,
+        Err(problems) => return super::explain(&problems, terminal),
+    };
+    let identity = file.identity(&overrides);
     let job = identity
         .as_ref()
         .map(|(name, dir)| (name.as_str(), dir.as_path()));
-    let place = match Place::find(&args.flags.record, job, Some(records::beside(&args.job))) {
+    let place = match Place::find(&args.flags.record, job, Some(Store::beside(file.beside()))) {
         Ok(place) => place,
         Err(exit) => return exit,
     };
     overrides.run_id.clone_from(&place.id);
-    match planner::load(&args.job, &overrides) {
+    match file.plan(&overrides) {
         Ok(plan) => {
-            let text = std::fs::read_to_string(&args.job).unwrap_or_default();
-            let text = secrets::as_run(&text, &overrides, &plan.secrets);
+            let text = secrets::as_run(&file.text(), &overrides, &plan.secrets);
             execute::execute(plan, args.flags, place, text.as_bytes(), terminal, logging)
         }
         Err(problems) => super::explain(&problems, terminal),

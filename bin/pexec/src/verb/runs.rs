@@ -1,6 +1,6 @@
 //! `pexec runs`: past runs, the latest first.
 
-use pexec_job::planner::{self, Overrides};
+use pexec_job::planner::{JobFile, Overrides};
 use pexec_job::record::{Record, Store};
 use serde_json::{Value, json};
 
@@ -8,20 +8,23 @@ use crate::cli::{PastFormat, Runs};
 use crate::exit::Exit;
 use crate::past::{self, Head, stamp};
 use crate::speech::{complain, refuse};
+use crate::terminal::Terminal;
 use crate::{answer, records, wording};
 
 /// Lists them on standard output. A record that cannot be read is told of, and costs the others nothing.
-pub(crate) fn runs(args: &Runs) -> Exit {
-    let store = match (&args.job, &args.run_dir) {
-        (Some(job), None) => records::beside(job),
-        (_, run_dir) => past::store(run_dir.as_deref()),
+pub(crate) fn runs(args: &Runs, terminal: Terminal) -> Exit {
+    let file = match args.job.as_deref().map(JobFile::read).transpose() {
+        Ok(file) => file,
+        Err(problems) => return super::explain(&problems, terminal),
     };
-    let job = match &args.job {
+    let job = match file.as_ref().map(|file| file.identity(&Overrides::default())) {
         None => None,
-        Some(path) => match planner::identity(path, &Overrides::default()) {
-            Some((name, _)) => Some(name),
-            None => return refuse(&format!("{} cannot be read as a job file", path.display())),
-        },
+        Some(Some((name, _))) => Some(name),
+        Some(None) => return refuse("the job file is not UTF-8, so it is no TOML"),
+    };
+    let store = match (&file, &args.run_dir) {
+        (Some(file), None) => Store::beside(file.beside()),
+        (_, run_dir) => past::store(run_dir.as_deref()),
     };
     let mut all = match store.list() {
         Ok(all) => all,

@@ -241,3 +241,65 @@ fn a_call_is_refused_where_there_are_no_functions_and_the_list_of_them_is_empty(
         .stdout("")
         .says(["pexec has no functions that a job file can call"]);
 }
+
+#[test]
+fn a_command_line_in_quotes_is_told_from_a_program_that_is_not_there() {
+    Test::new()
+        .args(["each", "echo {}", ":::", "x"])
+        .run()
+        .code(1)
+        .says(["`echo x` was given as one word", "leave out the quotes"]);
+    Test::new()
+        .args(["each", "no-such-program", ":::", "x"])
+        .run()
+        .code(1)
+        .says(["no-such-program is in no directory of PATH"]);
+}
+
+#[test]
+fn a_negative_number_is_no_flag() {
+    Test::new()
+        .args(["each", "-j", "-1", "--", "true", ":::", "x"])
+        .run()
+        .code(2)
+        .says(["`-j`", "`-1` is no number of workers"]);
+    Test::new()
+        .args(["each", "--retries", "-1", "--", "true", ":::", "x"])
+        .run()
+        .code(2)
+        .says(["--retries", "-1"]);
+}
+
+#[test]
+fn a_job_file_may_be_a_pipe_and_is_read_once() {
+    let done = Test::new()
+        .args(["run", "-"])
+        .stdin(
+            "[tasks.a]\nforeach = { range = '0..2' }\ncommand = ['echo', '{item}']\nstdout = 'made-{item}'",
+        )
+        .run()
+        .code(0);
+    assert_eq!(done.read("made-1"), "1\n", "it works in the current directory");
+    let shown = done.again("show last a(1)").code(0);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.starts_with("a(1): success"), "{shown}");
+    // With a name of its own, and beside a pipe that nobody writes to.
+    let script = "mkfifo in.toml idle.toml; echo \"[tasks.b]\nshell = 'echo b'\" > in.toml & \
+        pexec run in.toml && pexec replay last b";
+    Test::new().shell(script).code(0).stdout("b\nb\n");
+}
+
+#[test]
+fn a_task_without_items_is_named() {
+    Test::job(
+        "[tasks.a]\nforeach = { glob = 'no-such-*' }\ncommand = ['cat', '{item}']\n[tasks.b]\nshell = 'echo b'",
+    )
+    .run()
+    .code(0)
+    .says(["no item for `a`", "1 of 1 succeeded"]);
+    Test::new()
+        .args(["each", "--run-dir", "runs", "--", "true"])
+        .run()
+        .code(0)
+        .says(["nothing to run: there is no item\n"]);
+}

@@ -170,3 +170,15 @@ fn a_full_disk_ends_the_run_when_what_runs_has_ended() {
     names.dedup();
     assert_eq!(names.len(), 300);
 }
+
+#[test]
+fn a_record_that_could_not_be_begun_leaves_no_part_of_it() {
+    let test = Test::new().file("job.toml", "[tasks.a]\nshell = 'echo a'");
+    // No file may hold a byte: what a full disk does, with the system's own leave.
+    let done = test
+        .shell("trap '' XFSZ; ulimit -f 0; pexec run job.toml 2>&1 | cat >&2")
+        .says(["cannot make ./.pexec", "nothing was started"]);
+    assert!(!done.path(".pexec").exists(), "{done}");
+    let done = done.again("run job.toml").code(0);
+    assert_eq!(done.read(".pexec/.gitignore"), "*\n");
+}

@@ -27,6 +27,9 @@ use crate::limits::{Limits, MemoryBy};
 const LEAK_WAIT: Duration = Duration::from_millis(100);
 /// What a pipe holds (1 MiB at most without privilege), in reads: bounds the last look at a killed group's pipe.
 const LAST_READS: usize = 16;
+const SIGXCPU: i32 = Signal::SIGXCPU as i32;
+/// How a shell ends when its last command did by that.
+const SHELL_SIGXCPU: i32 = 128 + SIGXCPU;
 /// How often a task on a thread looks whether it is to stop.
 const LOOK: Duration = Duration::from_millis(20);
 const READ: usize = 64 * 1024;
@@ -107,8 +110,10 @@ pub(super) fn attend(started: Started, command: &Command, notes: &Notes, began: 
     };
     let succeeded = matches!(end, End::Exited(code) if command.ok_exit.contains(&code));
     let spent = cost.map_or(Duration::ZERO, |cost| cost.user + cost.system);
-    if !succeeded && command.limits.cpu_time.is_some_and(|most| spent >= most) {
-        // The kernel may have been quicker to see it.
+    // The kernel may have been quicker to see it; it counts by ticks, so what it tells in the end may be less than the
+    // limit that it has kept.
+    let told = matches!(end, End::Signaled(SIGXCPU) | End::Exited(SHELL_SIGXCPU));
+    if !succeeded && command.limits.cpu_time.is_some_and(|most| told || spent >= most) {
         stopped.get_or_insert(StopReason::CpuTime);
     }
     let memory_by = command.limits.memory.map(|_| match &leaf {

@@ -202,7 +202,13 @@ fn explain(error: &io::Error, program: &Text, cwd: &Text) -> Refusal {
         },
         Some(errno::ENOENT | errno::ENOTDIR) => Refusal {
             code: NOT_FOUND,
-            reason: format!("command not found: {program} is in no directory of PATH"),
+            reason: match program.as_bytes().iter().any(u8::is_ascii_whitespace) {
+                // Somebody has put quotes around a whole command line.
+                true => format!(
+                    "command not found: `{program}` was given as one word, the name of a program; leave out the quotes around it, or use a shell"
+                ),
+                false => format!("command not found: {program} is in no directory of PATH"),
+            },
         },
         Some(errno::EACCES) if matches!(&there, Some(Ok(m)) if m.is_dir()) => {
             refuse(format!("{program} is a directory"))

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 
 use super::{Overrides, SecretsFrom, order, pairs, task};
 use crate::plan::{Halt, Plan};
@@ -15,64 +15,141 @@ use crate::text::Text;
 /// The largest job file, in bytes.
 const LARGEST: u64 = 64 << 20;
 
-pub(super) fn load(path: &Path, overrides: &Overrides) -> Result<Plan, Problems> {
-    let name = Text(path.as_os_str().as_bytes().to_vec()).to_string();
-    let general = |what: String| Problems::general([Problem::general(what)]);
-    let bytes = read(path).map_err(|error| general(format!("cannot read {name}: {error}")))?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(general(format!(
-            "{name} is larger than {LARGEST} bytes: no job file"
-        )));
-    }
-    let text = match String::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => {
-            let at = error.utf8_error().valid_up_to();
-            let mut findings = Findings::default();
-            let title = "the file is not UTF-8, so it is no TOML";
-            findings.add(Problem::at(at..at + 1, title).label("the first byte that is not UTF-8"));
-            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
-            return Err(findings.into_problems(name, text));
+/// A job file as it was read: once, for a pipe tells its text only once.
+#[derive(Debug)]
+pub struct JobFile {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    /// It lies in a directory of its own, and is not what a pipe or a device told.
+    lies: bool,
+}
+
+impl JobFile {
+    /// Reads the file; `-` is standard input.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or is far too large.
+    pub fn read(path: &Path) -> Result<JobFile, Problems> {
+        let general = |what: String| Problems::general([Problem::general(what)]);
+        let (path, name, read) = match path == Path::new("-") {
+            true => (
+                Path::new("stdin"),
+                "standard input".to_owned(),
+                all(io::stdin().lock()).map(|bytes| (bytes, false)),
+            ),
+            false => (path, shown(path), read(path)),
+        };
+        let (bytes, lies) = read.map_err(|error| general(format!("cannot read {name}: {error}")))?;
+        if bytes.len() as u64 > LARGEST {
+            return Err(general(format!(
+                "{name} is larger than {LARGEST} bytes: no job file"
+            )));
         }
-    };
-    let dir = match overrides.dir.clone().map_or_else(|| directory(path), Ok) {
-        Ok(dir) => dir,
-        Err(error) => return Err(general(format!("cannot tell the directory of {name}: {error}"))),
-    };
-    let mut findings = Findings::default();
-    let spec = spec::read(&text, overrides, &mut findings);
-    let broken = spec.broken;
-    let secrets = spec.secrets.clone();
-    let mut found = Findings::default();
-    let planned = plan(spec, path, dir, overrides, &mut found);
-    if broken {
-        found.retain(|problem| !problem.is_absence());
+        Ok(JobFile {
+            path: path.to_owned(),
+            bytes,
+            lies,
+        })
     }
-    findings.extend(found);
-    match planned {
-        Some(plan) if findings.is_empty() => Ok(plan),
-        _ => Err(findings.into_problems(name, text).hiding(secrets)),
+
+    /// The directory that it was named in, as it was named; of a pipe the current one.
+    pub fn beside(&self) -> &Path {
+        let dir = self.path.parent().filter(|_| self.lies);
+        dir.filter(|dir| !dir.as_os_str().is_empty())
+            .unwrap_or(Path::new("."))
+    }
+
+    /// Its text, as far as it is one.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes).into_owned()
+    }
+
+    /// The name of its job, and the directory that it works in: what its records are found by. Nothing of it is
+    /// planned; `None`: that would tell what is wrong.
+    pub fn identity(&self, overrides: &Overrides) -> Option<(String, PathBuf)> {
+        let text = std::str::from_utf8(&self.bytes).ok()?;
+        let spec = spec::read(text, overrides, &mut Findings::default());
+        Some((spec.name.unwrap_or_else(|| stem(&self.path)), self.dir().ok()?))
+    }
+
+    /// Checks and plans it. Its sources are opened, commands that list items are run; standard input is not read.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with the file, its sources and the overrides.
+    pub fn plan(&self, overrides: &Overrides) -> Result<Plan, Problems> {
+        let name = shown(&self.path);
+        let text = match std::str::from_utf8(&self.bytes) {
+            Ok(text) => text.to_owned(),
+            Err(error) => {
+                let at = error.valid_up_to();
+                let mut findings = Findings::default();
+                let title = "the file is not UTF-8, so it is no TOML";
+                findings.add(Problem::at(at..at + 1, title).label("the first byte that is not UTF-8"));
+                return Err(findings.into_problems(name, self.text()));
+            }
+        };
+        let dir = match overrides.dir.clone().map_or_else(|| self.dir(), Ok) {
+            Ok(dir) => dir,
+            Err(error) => {
+                let what = format!("cannot tell the directory of {name}: {error}");
+                return Err(Problems::general([Problem::general(what)]));
+            }
+        };
+        let mut findings = Findings::default();
+        let spec = spec::read(&text, overrides, &mut findings);
+        let broken = spec.broken;
+        let secrets = spec.secrets.clone();
+        let mut found = Findings::default();
+        let planned = plan(spec, &self.path, dir, overrides, &mut found);
+        if broken {
+            found.retain(|problem| !problem.is_absence());
+        }
+        findings.extend(found);
+        match planned {
+            Some(plan) if findings.is_empty() => Ok(plan),
+            _ => Err(findings.into_problems(name, text).hiding(secrets)),
+        }
+    }
+
+    /// The directory that the file was named in, not the one that a link to it leads to.
+    fn dir(&self) -> io::Result<PathBuf> {
+        let mut dir = path::absolute(self.beside())?;
+        // `.` at the end is what stands for a name without a directory.
+        if dir.ends_with(".") {
+            dir.pop();
+        }
+        Ok(dir)
     }
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+/// A path in a message.
+fn shown(path: &Path) -> String {
+    Text(path.as_os_str().as_bytes().to_vec()).to_string()
+}
+
+/// What a file holds, and whether it is one that lies in its directory.
+fn read(path: &Path) -> io::Result<(Vec<u8>, bool)> {
     let file = File::open(path)?;
-    if file.metadata()?.is_dir() {
+    let kind = file.metadata()?;
+    if kind.is_dir() {
         return Err(io::Error::other("it is a directory, and a job file is expected"));
     }
+    Ok((all(file)?, kind.is_file()))
+}
+
+fn all(source: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    source.take(LARGEST + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-pub(super) fn identity(path: &Path, overrides: &Overrides) -> Option<(String, PathBuf)> {
-    let text = String::from_utf8(read(path).ok()?).ok()?;
-    let spec = spec::read(&text, overrides, &mut Findings::default());
-    Some((spec.name.unwrap_or_else(|| stem(path)), directory(path).ok()?))
-}
-
 pub(super) fn variables(path: &Path) -> Vec<(String, String)> {
-    let Some(text) = read(path).ok().and_then(|bytes| String::from_utf8(bytes).ok()) else {
+    let Some(text) = read(path)
+        .ok()
+        .and_then(|(bytes, _)| String::from_utf8(bytes).ok())
+    else {
         return Vec::new();
     };
     let overrides = Overrides {
@@ -88,13 +165,6 @@ pub(super) fn variables(path: &Path) -> Vec<(String, String)> {
 fn stem(path: &Path) -> String {
     let stem = path.file_stem().unwrap_or(path.as_os_str());
     stem.to_string_lossy().into_owned()
-}
-
-/// The directory that the file was named in, not the one that a link to it leads to.
-fn directory(path: &Path) -> io::Result<PathBuf> {
-    let mut dir = std::path::absolute(path)?;
-    dir.pop();
-    Ok(dir)
 }
 
 fn plan(
@@ -194,7 +264,7 @@ pub(super) fn workers(text: &str, findings: &mut Findings) -> Option<usize> {
     match spec::workers(text, spec::cpus()) {
         Ok(workers) => Some(workers),
         Err(expected) => {
-            let title = format!("{} is no number of workers", quoted(text));
+            let title = format!("`-j`: {} is no number of workers", quoted(text));
             findings.add(Problem::general(title).help(format!("expected {expected}")));
             None
         }

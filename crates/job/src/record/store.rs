@@ -137,7 +137,12 @@ impl Store {
             if new && part == PARTS[0] {
                 // Whoever commits the directory does not want its records.
                 let mut ignore = place::make_file(&dir, IGNORE).map_err(made)?;
-                ignore.write_all(b"*\n").map_err(made)?;
+                if let Err(error) = ignore.write_all(b"*\n") {
+                    // The next run would take an empty one for whole; what cannot be removed costs no more than that.
+                    let _ = std::fs::remove_file(path.join(IGNORE));
+                    let _ = std::fs::remove_dir(&path);
+                    return Err(made(error));
+                }
             }
         }
         Ok(dir)

@@ -103,6 +103,21 @@ fn processes_that_use_too_much_cpu_time_together_are_stopped() {
 }
 
 #[test]
+fn who_is_ended_by_the_kernel_for_its_cpu_time_has_used_it_up() {
+    let limits = Limits {
+        cpu_time: Some(Duration::from_secs(100)),
+        ..Limits::default()
+    };
+    // The kernel counts by ticks: what it tells in the end may be less than the limit that it kept.
+    for script in ["kill -XCPU $$", "sh -c 'kill -XCPU $$'; exit $?"] {
+        let report = limited(script, limits).run(&[]);
+        assert_eq!(report.stopped, Some(StopReason::CpuTime), "{script}");
+        let report = limited(script, Limits::default()).run(&[]);
+        assert_eq!(report.stopped, None, "{script}");
+    }
+}
+
+#[test]
 fn time_asleep_is_no_cpu_time() {
     let limits = Limits {
         cpu_time: Some(Duration::from_secs(1)),
