@@ -26,11 +26,15 @@ const BOTH: [Transport; 2] = [Transport::Memory, Transport::Socket];
 #[test]
 fn an_idle_worker_that_is_stopped_keeps_no_task_and_is_replaced() {
     let _sweep = LeakSweep::new();
-    for transport in BOTH {
+    // Side by side, as in the next ones: it takes seconds until a worker is given up.
+    let pools = BOTH.map(|transport| {
         let pool = pool(1, transport);
         let stopped = pool.submit(pid, ()).result().expect("runs");
         stop(stopped);
         let futures: Vec<_> = (0..50).map(|_| pool.submit(pid, ())).collect();
+        (pool, stopped, futures)
+    });
+    for (pool, stopped, futures) in pools {
         for future in futures {
             assert_ne!(future.result().expect("it runs elsewhere"), stopped);
         }
@@ -42,7 +46,7 @@ fn an_idle_worker_that_is_stopped_keeps_no_task_and_is_replaced() {
 #[test]
 fn the_others_do_the_work_of_an_idle_worker_that_is_stopped() {
     let _sweep = LeakSweep::new();
-    for transport in BOTH {
+    let pools = BOTH.map(|transport| {
         let pool = pool(3, transport);
         wait_until("all are there", || {
             pool.workers()
@@ -54,6 +58,9 @@ fn the_others_do_the_work_of_an_idle_worker_that_is_stopped() {
         let stopped = pool.workers()[1].pid;
         stop(stopped);
         let futures: Vec<_> = (0..300).map(|_| pool.submit(pid, ())).collect();
+        (pool, stopped, futures)
+    });
+    for (_pool, stopped, futures) in pools {
         for future in futures {
             assert_ne!(future.result().expect("it runs elsewhere"), stopped);
         }
@@ -91,10 +98,13 @@ impl Drop for Stops {
 #[test]
 fn a_worker_that_is_stopped_between_two_tasks_keeps_none_either() {
     let _sweep = LeakSweep::new();
-    for transport in BOTH {
+    let pools = BOTH.map(|transport| {
         let pool = pool(1, transport);
         let first = pool.submit(|| Stops(std::process::id()), ());
         let behind: Vec<_> = (0..10).map(|_| pool.submit(pid, ())).collect();
+        (pool, first, behind)
+    });
+    for (pool, first, behind) in pools {
         let stopped = first.result().expect("it had answered").0;
         for future in behind {
             assert_ne!(future.result().expect("it runs elsewhere"), stopped);
