@@ -200,6 +200,8 @@ pub struct Ended {
     pub output_at: Option<u64>,
     /// How its limit on memory was kept, where it has one.
     pub memory_by: Option<MemoryBy>,
+    /// The most memory that all of its processes held together, in bytes, where its cgroup tells.
+    pub memory_peak: Option<u64>,
     /// What its inputs and outputs held at a success: a digest in hexadecimal digits.
     pub content: Option<String>,
 }
@@ -266,6 +268,7 @@ impl Ended {
             tail: Text::default(),
             output_at: None,
             memory_by: None,
+            memory_peak: None,
             content: None,
         }
     }

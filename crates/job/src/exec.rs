@@ -83,6 +83,8 @@ pub struct Report {
     pub fault: Option<String>,
     /// How its limit on memory was kept, where it has one.
     pub memory_by: Option<MemoryBy>,
+    /// The most that all of its processes held together, in bytes, where its cgroup tells.
+    pub memory_peak: Option<u64>,
     /// What its files held, of a success with outputs.
     pub content: Option<Box<Content>>,
 }
@@ -201,6 +203,7 @@ impl Report {
             stopped: None,
             fault: None,
             memory_by: None,
+            memory_peak: None,
             content: None,
         }
     }

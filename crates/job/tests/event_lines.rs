@@ -40,6 +40,7 @@ fn ended(outcome: Outcome) -> Ended {
         tail: Text::default(),
         output_at: None,
         memory_by: None,
+        memory_peak: None,
         content: None,
     }
 }
@@ -125,7 +126,8 @@ fn all() -> Vec<Event> {
             who: who(),
             attempt: 2,
             end: Box::new(Ended {
-                memory_by: Some(MemoryBy::Sampling),
+                memory_by: Some(MemoryBy::Cgroup),
+                memory_peak: Some(6_291_456),
                 output_at: Some(81),
                 content: Some("c0ffee".into()),
                 ..ended(Outcome::Success)

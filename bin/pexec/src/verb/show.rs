@@ -203,7 +203,7 @@ fn told_attempt(attempt: &Attempt, out: &mut dyn Write) -> io::Result<()> {
         ", after {} ({} of CPU, {} MiB at most{})",
         wording::span(ended.wall),
         wording::span(ended.user + ended.system),
-        ended.peak_rss.div_ceil(1 << 20),
+        ended.memory_peak.unwrap_or(ended.peak_rss).div_ceil(1 << 20),
         if ended.leaky { ", leaky" } else { "" }
     )?;
     place(attempt, out)

@@ -144,7 +144,13 @@ fn the_kernel_ends_what_needs_too_much_and_all_that_it_has_started() {
         hog.why.as_deref(),
         Some("needed more than 40 MiB of memory, its limit")
     );
+    assert!(
+        hog.memory_peak
+            .is_some_and(|peak| (30 << 20..=40 << 20).contains(&peak)),
+        "{hog:?}"
+    );
     let small = end(&ends, "small/0");
+    assert!(small.memory_peak.is_some_and(|peak| peak > 0), "{small:?}");
     assert_eq!(
         (small.outcome, small.memory_by),
         (Outcome::Success, Some(MemoryBy::Cgroup))
@@ -165,7 +171,12 @@ fn among_others_its_memory_is_looked_at_and_nobody_is_moved() {
     let test = Test::new().file("job.toml", job);
     let command = scope.command(&test, false);
     let done = test.started(command).done().code(0);
-    assert_eq!(end(&ends(&done), "a/0").memory_by, Some(MemoryBy::Sampling));
+    let ends = ends(&done);
+    let looked_at = end(&ends, "a/0");
+    assert_eq!(
+        (looked_at.memory_by, looked_at.memory_peak),
+        (Some(MemoryBy::Sampling), None)
+    );
     let name = scope.0.file_name().and_then(|name| name.to_str()).expect("ours");
     assert!(done.read("where").trim().ends_with(name), "{done}");
     assert_eq!(scope.below(), Vec::<PathBuf>::new(), "{done}");

@@ -189,6 +189,7 @@ impl Line {
         if let Some(by) = end.memory_by {
             self.str("memory_by", by.as_str());
         }
+        self.some("memory_peak", end.memory_peak);
         self.some("output_at", end.output_at);
         match &end.content {
             Some(content) => self.str("content", content),

@@ -172,6 +172,7 @@ impl Fields<'_> {
             memory_by: self
                 .optional_string("memory_by")?
                 .and_then(|name| MemoryBy::from_name(&name)),
+            memory_peak: self.optional("memory_peak")?,
             content: self.optional_string("content")?,
         })
     }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
+use pexec_ipc::cgroup::Leaf;
 use pexec_ipc::process::kill_group;
 
 use super::clock;
@@ -120,11 +121,12 @@ pub(super) fn attend(started: Started, command: &Command, notes: &Notes, began: 
         Some(_) => MemoryBy::Cgroup,
         None => MemoryBy::Sampling,
     });
+    let memory_peak = leaf.as_ref().and_then(Leaf::peak);
     if let Some(leaf) = leaf
         && !succeeded
         && leaf.was_exceeded()
     {
-        let used = leaf.peak().or(command.limits.memory).unwrap_or_default();
+        let used = memory_peak.or(command.limits.memory).unwrap_or_default();
         stopped.get_or_insert(StopReason::Memory { used });
     }
     if succeeded && stopped.is_none() && fault.is_none() {
@@ -144,6 +146,7 @@ pub(super) fn attend(started: Started, command: &Command, notes: &Notes, began: 
         stopped,
         fault,
         memory_by,
+        memory_peak,
         content: None,
     }
 }

@@ -117,6 +117,7 @@ fn judge_report(report: &Report, work: &Work, stop: Option<Stopped>) -> Verdict 
         tail: Text::from(tail),
         output_at: None,
         memory_by: report.memory_by,
+        memory_peak: report.memory_peak,
         content: report.content.as_ref().map(|content| content.hex()),
     };
     Verdict::Ended { ended, again }
@@ -205,6 +206,7 @@ fn judge_error(
         },
         output_at: None,
         memory_by: None,
+        memory_peak: None,
         content: None,
     };
     Verdict::Ended { ended, again }
@@ -329,6 +331,7 @@ mod tests {
             stopped: None,
             fault: None,
             memory_by: None,
+            memory_peak: None,
             content: None,
         }
     }

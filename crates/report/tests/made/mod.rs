@@ -169,6 +169,7 @@ impl Made {
             output_at: Some(output_at),
             content: None,
             memory_by: None,
+            memory_peak: None,
         };
         self.tell(Kind::Finished {
             who: who.clone(),
