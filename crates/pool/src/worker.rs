@@ -16,7 +16,7 @@ mod template;
 mod trace;
 
 pub use current::state;
-pub use groups::{GroupGuard, guard_group};
+pub use groups::{CgroupGuard, GroupGuard, guard_cgroup, guard_group};
 pub(crate) use serve::serve;
 
 /// How many pools this process is inside of; 0 for an ordinary program.

@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use pexec_job::event::{Ended, Event, Kind, Outcome};
 use pexec_job::limits::MemoryBy;
 
-use crate::support::{Done, Test};
+use crate::support::{Done, Started, Test};
 
 /// A cgroup for one test, with the controller in it.
 struct Scope(PathBuf);
@@ -182,32 +182,61 @@ fn among_others_its_memory_is_looked_at_and_nobody_is_moved() {
     assert_eq!(scope.below(), Vec::<PathBuf>::new(), "{done}");
 }
 
-#[test]
-fn what_a_killed_run_has_left_is_ended_by_the_next_one() {
-    let Some(scope) = Scope::new() else { return };
-    // Told by one that has left its group by then: its group's end does not reach it.
+/// Its command has a process that has left its group, and has told its worker's number.
+fn scattered(scope: &Scope) -> Started {
     let job = "[tasks.a]
 memory = \"40MiB\"
-shell = \"setsid sh -c 'echo there >> there; sleep 1000' >/dev/null 2>&1 & wait\"
+shell = \"setsid sh -c 'echo $0 >> there; sleep 1000' $PPID >/dev/null 2>&1 & wait\"
 ";
     let test = Test::new().file("job.toml", job);
     let command = scope.command(&test, true);
-    let mut killed = test.started(command);
-    killed.wait_for_lines("there", 1);
+    let mut started = test.started(command);
+    started.wait_for_lines("there", 1);
+    started
+}
+
+/// The command's cgroup, and the one above.
+fn left(scope: &Scope) -> (PathBuf, PathBuf) {
+    let base = dirs(&scope.0).pop().expect("its cgroup stays");
+    let leaf = dirs(&base).into_iter().find(|dir| !dir.ends_with("self"));
+    (leaf.expect("with what it had"), base)
+}
+
+fn populated(dir: &Path) -> bool {
+    fs::read_to_string(dir.join("cgroup.events")).is_ok_and(|text| text.contains("populated 1"))
+}
+
+#[test]
+fn nothing_in_a_cgroup_outlives_a_killed_run() {
+    let Some(scope) = Scope::new() else { return };
+    let mut killed = scattered(&scope);
     killed.signal(Signal::SIGKILL);
     killed.wait_for_end();
-    let base = dirs(&scope.0).pop().expect("its cgroup stays");
-    let left = dirs(&base)
-        .into_iter()
-        .find(|dir| !dir.ends_with("self"))
-        .expect("with what it had");
-    assert!(populated(&left), "what has left its group goes on");
-    // Nobody can enter a cgroup that has handed its controllers on; a run beside can look into it all the same.
-    fs::write(base.join("cgroup.subtree_control"), "-memory").expect("ours");
-    let until = Instant::now() + Duration::from_secs(30);
-    while fs::write(scope.0.join("cgroup.subtree_control"), "-memory").is_err() {
-        assert!(Instant::now() < until, "the controller is not taken back");
+    let (leaf, _) = left(&scope);
+    let until = Instant::now() + Duration::from_secs(60);
+    while populated(&leaf) {
+        assert!(Instant::now() < until, "what has left its group goes on");
         thread::sleep(Duration::from_millis(10));
+    }
+    killed.done();
+}
+
+#[test]
+fn what_a_run_has_left_that_was_killed_with_its_workers_is_ended_by_the_next_one() {
+    let Some(scope) = Scope::new() else { return };
+    let mut killed = scattered(&scope);
+    let worker = fs::read_to_string(killed.path().join("there")).expect("written");
+    // It can neither start another worker nor tidy up after this one.
+    killed.signal(Signal::SIGSTOP);
+    let worker = nix::unistd::Pid::from_raw(worker.trim().parse().expect("a number"));
+    nix::sys::signal::kill(worker, Signal::SIGKILL).expect("it still runs");
+    killed.signal(Signal::SIGKILL);
+    killed.wait_for_end();
+    let (leaf, base) = left(&scope);
+    assert!(populated(&leaf), "what has left its group goes on");
+    // Nobody can enter a cgroup that hands its controllers on.
+    for dir in [&base, &scope.0] {
+        fs::write(dir.join("cgroup.subtree_control"), "-memory").expect("ours");
     }
     let next = Test::new().file("job.toml", "[tasks.a]\nmemory = \"40MiB\"\ncommand = ['true']\n");
     let command = scope.command(&next, true);
@@ -215,10 +244,6 @@ shell = \"setsid sh -c 'echo there >> there; sleep 1000' >/dev/null 2>&1 & wait\
     assert_eq!(end(&ends(&done), "a/0").memory_by, Some(MemoryBy::Cgroup));
     assert_eq!(scope.below(), Vec::<PathBuf>::new(), "{done}");
     killed.done();
-}
-
-fn populated(dir: &Path) -> bool {
-    fs::read_to_string(dir.join("cgroup.events")).is_ok_and(|text| text.contains("populated 1"))
 }
 
 #[test]

@@ -45,6 +45,18 @@ impl Leaf {
         Ok(OwnedFd::from(door))
     }
 
+    /// Whoever writes `1` there kills every process inside.
+    ///
+    /// # Errors
+    ///
+    /// No descriptors are left.
+    pub fn trigger(&self) -> io::Result<OwnedFd> {
+        let trigger = OpenOptions::new()
+            .write(true)
+            .open(self.dir.join("cgroup.kill"))?;
+        Ok(OwnedFd::from(trigger))
+    }
+
     /// Kills every process inside, however far it has come from the group and the parent that it was born with.
     pub fn kill(&self) {
         ending::kill(&self.dir);

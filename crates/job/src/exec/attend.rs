@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
-use pexec_ipc::cgroup::Leaf;
 use pexec_ipc::process::kill_group;
 
 use super::clock;
@@ -84,8 +83,8 @@ pub(super) fn attend(started: Started, command: &Command, notes: &Notes, began: 
     let wall = watch.ended.unwrap_or_else(clock::now) - began;
 
     kill_group(pid, Signal::SIGKILL);
-    if let Some(leaf) = &leaf {
-        leaf.kill();
+    if let Some(kept) = &leaf {
+        kept.leaf.kill();
     }
     if leaky {
         watch.last_look();
@@ -121,10 +120,10 @@ pub(super) fn attend(started: Started, command: &Command, notes: &Notes, began: 
         Some(_) => MemoryBy::Cgroup,
         None => MemoryBy::Sampling,
     });
-    let memory_peak = leaf.as_ref().and_then(Leaf::peak);
-    if let Some(leaf) = leaf
+    let memory_peak = leaf.as_ref().and_then(|kept| kept.leaf.peak());
+    if let Some(kept) = leaf
         && !succeeded
-        && leaf.was_exceeded()
+        && kept.leaf.was_exceeded()
     {
         let used = memory_peak.or(command.limits.memory).unwrap_or_default();
         stopped.get_or_insert(StopReason::Memory { used });

@@ -31,7 +31,13 @@ pub(super) struct Started {
     pub(super) targets: Vec<Target>,
     pub(super) guard: pexec::worker::GroupGuard,
     /// Where all of its processes are, if it has one.
-    pub(super) leaf: Option<Leaf>,
+    pub(super) leaf: Option<Kept>,
+}
+
+/// A cgroup that ends with this worker's supervisor, if not before.
+pub(super) struct Kept {
+    pub(super) leaf: Leaf,
+    _guard: pexec::worker::CgroupGuard,
 }
 
 /// Why a command did not start, as a shell codes it.
@@ -86,10 +92,15 @@ pub(super) fn start(command: &Command, notes: &Notes, leaf: Option<Leaf>) -> Res
         )?);
     }
 
-    let (leaf, door) = match leaf.map(|leaf| leaf.door().map(|door| (leaf, door))) {
-        Some(Ok((leaf, door))) => (Some(leaf), Some(door)),
-        Some(Err(_)) | None => (None, None),
-    };
+    // Where descriptors are short the command starts outside.
+    let (leaf, door) = leaf
+        .and_then(|leaf| {
+            let (door, trigger) = (leaf.door().ok()?, leaf.trigger().ok()?);
+            // Before anything is inside.
+            let guard = pexec::worker::guard_cgroup(trigger);
+            Some((Kept { _guard: guard, leaf }, door))
+        })
+        .unzip();
     confine(&mut spawn, command.limits.confines(), door);
     let spawned = spawn.spawn();
     if leaf.is_some() && spawned.as_ref().is_err_and(kept_out) {

@@ -15,6 +15,7 @@ use nix::sys::signal::Signal;
 use pexec_ipc::process;
 
 use super::current::Identity;
+use super::groups;
 
 /// Watches from a thread of its own, until the end.
 pub(super) fn start(lifeline: OwnedFd, parent: Option<OwnedFd>, me: &'static Identity) -> io::Result<()> {
@@ -89,6 +90,7 @@ fn end(me: &Identity) -> ! {
     for group in me.cells.groups() {
         process::kill_group(group, Signal::SIGKILL);
     }
+    groups::kill_cgroups();
     end_process()
 }
 
