@@ -25,7 +25,7 @@ struct Arguments {
     /// How many tasks noop and upfront submit.
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     tasks: u64,
-    /// Print the records of the table's run, not the table.
+    /// Print the records of the table's run, the peers' among them, not the table; with tests: of these only.
     #[arg(long)]
     json: bool,
     /// Say which tests there are.
@@ -44,6 +44,9 @@ enum Command {
     Hot {
         /// How many tasks.
         n: u64,
+        /// As the items of a map.
+        #[arg(long)]
+        map: bool,
     },
     /// Prints the table of the records in files: of one run, that is, since other runs say nothing about ratios.
     Table {
@@ -66,8 +69,8 @@ enum Command {
 pub(crate) fn run() -> Result<(), String> {
     let arguments = Arguments::parse();
     match arguments.command {
-        Some(Command::Hot { n }) => {
-            hot::run(n);
+        Some(Command::Hot { n, map }) => {
+            hot::run(n, map);
             return Ok(());
         }
         Some(Command::Table { files }) => {
@@ -84,8 +87,17 @@ pub(crate) fn run() -> Result<(), String> {
         return Ok(());
     }
     let size = Size::new(arguments.quick, arguments.tasks);
-    match &arguments.tests[..] {
-        [] => table::run(size, arguments.rounds, arguments.peers, arguments.json),
+    let Arguments {
+        tests,
+        rounds,
+        peers,
+        json,
+        ..
+    } = arguments;
+    if json || tests.is_empty() {
+        return table::run(&tests, size, rounds, peers, json);
+    }
+    match &tests[..] {
         [one] => {
             let mut records = Records::printing(one);
             suite::run(one, &mut records, size);

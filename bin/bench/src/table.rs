@@ -19,12 +19,18 @@ pub(crate) struct Row {
     pub(crate) values: Vec<f64>,
 }
 
-/// Runs the table's tests; prints the table, or the records as they come.
+/// Runs the table's tests, or only some of them; prints the table, or the records as they come.
 ///
 /// # Errors
 ///
 /// Says which of our own tests did not get to their end, after printing what there is.
-pub(crate) fn run(size: Size, rounds: u32, peers: Option<PathBuf>, json: bool) -> Result<(), String> {
+pub(crate) fn run(
+    only: &[String],
+    size: Size,
+    rounds: u32,
+    peers: Option<PathBuf>,
+    json: bool,
+) -> Result<(), String> {
     let mut peers = if size.is_quick() {
         Peers::none("all peers: figures of a quick run mean nothing")
     } else {
@@ -32,7 +38,11 @@ pub(crate) fn run(size: Size, rounds: u32, peers: Option<PathBuf>, json: bool) -
     };
     let load = Load::now();
     let (mut all, mut failed) = (Vec::new(), Vec::new());
-    for test in suite::ALL.iter().filter(|test| test.in_table) {
+    let chosen = |name: &str| only.is_empty() || only.iter().any(|only| only == name);
+    for test in suite::ALL
+        .iter()
+        .filter(|test| test.in_table && chosen(test.name))
+    {
         for round in 1..=rounds {
             eprintln!("pexec-bench: {}, round {round} of {rounds} ..", test.name);
             let before = all.len();
