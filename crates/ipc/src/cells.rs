@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::notes::Left;
 use crate::segment::Segment;
 
 /// How many tasks can be under way to one worker.
@@ -69,6 +70,16 @@ impl Cells {
     #[must_use]
     pub fn new(segment: Arc<Segment>) -> Cells {
         Cells(segment)
+    }
+
+    pub(crate) fn segment(&self) -> &Arc<Segment> {
+        &self.0
+    }
+
+    /// Supervisor, once the worker has ended: the answers that it had noted.
+    #[must_use]
+    pub fn left(&self) -> Left {
+        Left::of(&self.0)
     }
 
     #[inline]

@@ -16,6 +16,7 @@ pub mod fork;
 pub mod image;
 pub mod limits;
 pub mod memory;
+pub mod notes;
 pub mod process;
 pub mod reap;
 pub mod ring;

@@ -17,6 +17,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
 use crate::cells::Page;
+use crate::notes::Words;
 use crate::ring::{CAPACITY, Direction, Marks};
 
 /// What lies in front of the rings.
@@ -25,10 +26,13 @@ pub(crate) struct Head {
     pub(crate) page: Page,
     pub(crate) calls: Marks,
     pub(crate) answers: Marks,
+    pub(crate) notes: Words,
 }
 
 const HEAD: usize = size_of::<Head>().next_multiple_of(4096);
 const SIZE: usize = HEAD + 2 * CAPACITY;
+/// How many bytes of answers can be noted.
+pub(crate) const NOTES: usize = HEAD - size_of::<Head>();
 
 /// One side's mapping.
 #[derive(Debug)]
@@ -117,6 +121,31 @@ impl Segment {
         }
     }
 
+    /// The place of a note, which is at most the room for notes from its start.
+    #[inline]
+    fn note(&self, place: usize) -> NonNull<u8> {
+        assert!(place <= NOTES);
+        // SAFETY: the room lies between the words and the rings, within the mapping, and so does every place in it.
+        unsafe { self.0.add(size_of::<Head>() + place) }
+    }
+
+    /// Copies a note's bytes in, from this place on.
+    #[inline]
+    pub(crate) fn copy_note_in(&self, place: usize, bytes: &[u8]) {
+        assert!(bytes.len() <= NOTES - place);
+        let to = self.note(place);
+        // SAFETY: they end within the room. Nothing refers to it, and the other process only ever copies from there.
+        unsafe { to.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
+    }
+
+    /// Copies the first bytes of all notes out.
+    pub(crate) fn copy_notes_out(&self, bytes: &mut [u8]) {
+        assert!(bytes.len() <= NOTES);
+        let from = self.note(0);
+        // SAFETY: as above; any bytes are valid bytes, and only the copy is ever looked at.
+        unsafe { from.copy_to_nonoverlapping(NonNull::from(&mut *bytes).cast(), bytes.len()) };
+    }
+
     /// Copies bytes out of a ring; see [`copy_in`](Segment::copy_in).
     #[inline]
     pub(crate) fn copy_out(&self, direction: Direction, at: u64, bytes: &mut [u8]) {
@@ -180,6 +209,11 @@ mod tests {
             marks(16_640),
             "tail, head, reader waits, writer waits"
         );
+        assert_eq!(
+            (std::mem::offset_of!(Head, notes), Words::offsets()),
+            (17_664, [0, 8, 12])
+        );
+        assert_eq!((size_of::<Head>(), NOTES), (17_792, 2_688));
         assert_eq!((HEAD, SIZE), (20_480, 20_480 + 2 * CAPACITY));
         assert_eq!(Page::offsets(), [0, 8, 16, 24, 88, 128, 136, 256]);
     }

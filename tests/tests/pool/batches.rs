@@ -99,6 +99,36 @@ fn every_item_begins_once_however_many_of_them_kill_their_worker() {
 }
 
 #[test]
+fn whatever_a_worker_has_answered_counts_when_the_next_item_ends_it() {
+    let _sweep = LeakSweep::new();
+    let pool = pool(1);
+    // So few that they only wait to be told, and so many that some were told before.
+    for last in [1, 3, 200, 3000] {
+        let task = |n: usize, last: usize| {
+            if n == last {
+                die_by(9);
+            }
+            n
+        };
+        let results: Vec<_> = pool
+            .map(task, (0..=last).map(|n| (n, last)))
+            .chunk_size(last + 1)
+            .look_ahead(last + 1)
+            .collect();
+        let (crashed, before) = results.split_last().expect("results");
+        assert!(
+            before
+                .iter()
+                .enumerate()
+                .all(|(n, r)| r.as_ref().ok() == Some(&n))
+        );
+        let error = crashed.as_ref().map_err(pexec::TaskError::kind);
+        assert_eq!(error, Err(TaskErrorKind::Crashed));
+    }
+    assert_eq!(pool.stats().restarts, 4, "one for each that crashed");
+}
+
+#[test]
 fn large_and_small_arguments_and_results_keep_their_order() {
     let _sweep = LeakSweep::new();
     let pool = pool(2);

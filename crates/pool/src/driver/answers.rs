@@ -96,7 +96,7 @@ impl Reader<'_> {
             Kind::Value => {
                 let carried = self.carried.take();
                 match (self.is_item(header), carried) {
-                    (true, None) => self.item(header, |results| results.push(body.bytes()))?,
+                    (true, None) => self.items(header, body)?,
                     (true, Some(descriptors)) => {
                         self.item(header, |results| results.push_carried(body.bytes(), descriptors))?;
                     }
@@ -213,6 +213,22 @@ impl Reader<'_> {
         }
         put(&mut batch.results);
         if batch.is_complete(false) {
+            self.end_batch(header, false)?;
+        }
+        Ok(())
+    }
+
+    /// Likewise, and with it those behind it that are here: to look at each by itself would cost more than to run a small
+    /// one.
+    #[inline]
+    fn items(&mut self, header: &Header, body: &mut Received<'_>) -> Result<(), Fault> {
+        self.item(header, |results| results.push(body.bytes()))?;
+        let Some(batch) = &mut *self.batch else {
+            return Ok(());
+        };
+        let (frames, count) = body.alike(header, batch.due());
+        batch.results.push_frames(frames, count);
+        if count > 0 && batch.is_complete(false) {
             self.end_batch(header, false)?;
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use pexec_proto::{FunctionRef, HEADER_LEN, Header, Kind};
+use pexec_proto::{Frame, Frames, FunctionRef, HEADER_LEN, Header, Kind, Stage};
 
 use super::Driver;
 use super::outbox::Outbox;
@@ -46,7 +46,12 @@ impl InProgress {
     }
 
     pub(super) fn expects_more(&self) -> bool {
-        self.results.count() < self.expected
+        self.due() > 0
+    }
+
+    /// How many answers are still to come.
+    pub(super) fn due(&self) -> u32 {
+        self.expected.saturating_sub(self.results.count())
     }
 }
 
@@ -144,6 +149,48 @@ impl Driver {
             *progress,
             now,
         )
+    }
+
+    /// A worker has ended: what it had answered of a batch and not put into its ring counts too.
+    pub(super) fn read_notes(&mut self, worker: usize) {
+        let Some(link) = &mut self.links.0[worker] else {
+            return;
+        };
+        // Nothing is believed of one that broke the protocol, nor looked for where it cannot be.
+        if link.fault.is_some() || link.stage != Stage::Serving {
+            return;
+        }
+        let left = link.cells.left();
+        let mut frames = Frames::new(&left.bytes, u32::MAX);
+        let Some(Ok(first)) = frames.next() else { return };
+        let header = first.header;
+        let slot = self.core.running(worker, left.task);
+        let slot = slot.and_then(|key| self.tasks.get(key as usize)?.as_ref());
+        let Some((slot, batch)) = slot.and_then(|slot| Some((slot, slot.batch()?))) else {
+            return;
+        };
+        let known = link.batch.as_ref();
+        if header.task != left.task || known.is_some_and(|known| !known.is(&header)) {
+            return;
+        }
+        // It may have ended between putting them into the ring and forgetting them.
+        let answered = known.map_or(0, |known| known.results.count());
+        let Some(had) = answered.checked_sub(left.first) else {
+            return;
+        };
+        let progress = link
+            .batch
+            .get_or_insert_with(|| Box::new(InProgress::new(header, slot, batch)));
+        for frame in std::iter::once(Ok(first)).chain(frames).skip(had as usize) {
+            match frame {
+                Ok(Frame { header, body })
+                    if header.kind == Kind::Value && progress.is(&header) && progress.expects_more() =>
+                {
+                    progress.results.push(body);
+                }
+                _ => break,
+            }
+        }
     }
 
     /// A worker has ended: what is here of its batch counts. Gives the task that it may be charged with: none, if all

@@ -71,6 +71,7 @@ impl Driver {
         // Answers that were complete before the end count. Whoever could still write is dead by now, and a flood is
         // bounded by what its ring or socket holds.
         while self.read_from(slot, now) == Reading::Some && self.has_input(slot) {}
+        self.read_notes(slot);
         let named = self.links.0[slot]
             .as_ref()
             .map_or(0, |link| link.cells.running().0);

@@ -145,8 +145,12 @@ impl Inbox {
                 break;
             };
             let frame = frame?;
-            used += frame.header.frame_len();
-            if let Some(limit) = handle(&frame.header, &mut Received::Slice(frame.body))? {
+            let mut received = Received::Slice(frame.body, frames);
+            let handled = handle(&frame.header, &mut received)?;
+            if let Received::Slice(_, frames) = received {
+                used += frames.used();
+            }
+            if let Some(limit) = handled {
                 self.limit = limit;
             }
         }
@@ -158,15 +162,26 @@ impl Inbox {
 
 /// A frame's body, in the reader's buffer or in its own.
 pub(super) enum Received<'a> {
-    Slice(&'a [u8]),
+    /// With the frames behind it.
+    Slice(&'a [u8], Frames<'a>),
     Owned(Vec<u8>),
 }
 
 impl Received<'_> {
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
-            Received::Slice(bytes) => bytes,
+            Received::Slice(bytes, _) => bytes,
             Received::Owned(bytes) => bytes,
+        }
+    }
+
+    /// The frames that follow with the same header but for its length, at most so many, and how many: handled with this
+    /// one.
+    #[inline]
+    pub(super) fn alike(&mut self, header: &Header, most: u32) -> (&[u8], u32) {
+        match self {
+            Received::Slice(_, frames) => frames.alike(header, most),
+            Received::Owned(_) => (&[], 0),
         }
     }
 
@@ -174,7 +189,7 @@ impl Received<'_> {
     #[inline]
     pub(super) fn keep(&mut self) -> Bytes {
         match self {
-            Received::Slice(bytes) => Bytes::copy(bytes),
+            Received::Slice(bytes, _) => Bytes::copy(bytes),
             Received::Owned(bytes) => Bytes::from(std::mem::take(bytes)),
         }
     }

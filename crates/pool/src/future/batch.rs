@@ -6,15 +6,14 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use pexec_proto::{HEADER_LEN, Header, Kind};
+
 use super::bytes::Descriptors;
 use super::slot::SlotRef;
 use crate::error::TaskError;
 
 /// The length of an item's length.
 const PREFIX: usize = 4;
-/// Stands in the place of a length for an item that failed.
-const FAILED: u32 = u32::MAX;
-
 /// Encoded arguments, one behind the other, each behind its length.
 #[derive(Debug, Default)]
 pub(crate) struct Arguments {
@@ -68,9 +67,20 @@ pub(crate) fn split_item(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 /// An item's value: its bytes, and what came along.
 type Item<'a> = (&'a [u8], &'a mut Descriptors);
 
+/// The length of what stands before a value: as in the frame that it came in, so that many are taken over as they lie.
+const HEAD: usize = HEADER_LEN;
+/// Before a failure.
+const FAILED: [u8; HEAD] = head(u32::MAX);
+
+const fn head(len: u32) -> [u8; HEAD] {
+    // Nobody reads more of it than the length.
+    Header::control(Kind::Value, len).encode()
+}
+
 /// What became of items, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Results {
+    /// Values, each behind a frame's header, of which only the length counts.
     bytes: Vec<u8>,
     errors: VecDeque<Box<TaskError>>,
     /// What came along with values that have handles, by where in `bytes` they begin.
@@ -87,10 +97,17 @@ pub(crate) struct Results {
 impl Results {
     #[inline]
     pub(crate) fn push(&mut self, value: &[u8]) {
-        // A frame's length is less than `FAILED`.
-        self.bytes.extend_from_slice(&(value.len() as u32).to_le_bytes());
+        // A frame is never as long as a failure claims to be.
+        self.bytes.extend_from_slice(&head(value.len() as u32));
         self.bytes.extend_from_slice(value);
         self.count += 1;
+    }
+
+    /// Likewise so many, each in its frame.
+    #[inline]
+    pub(crate) fn push_frames(&mut self, frames: &[u8], count: u32) {
+        self.bytes.extend_from_slice(frames);
+        self.count += count;
     }
 
     /// Likewise, of a value with handles.
@@ -100,7 +117,7 @@ impl Results {
     }
 
     pub(crate) fn push_error(&mut self, error: Box<TaskError>) {
-        self.bytes.extend_from_slice(&FAILED.to_le_bytes());
+        self.bytes.extend_from_slice(&FAILED);
         self.errors.push_back(error);
         self.count += 1;
     }
@@ -117,10 +134,10 @@ impl Results {
     /// The next one, once.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<Result<Item<'_>, Box<TaskError>>> {
-        let from = self.read + PREFIX;
-        let prefix = self.bytes.get(self.read..from)?;
-        let len = u32::from_le_bytes(*prefix.first_chunk()?);
-        if len == FAILED {
+        let from = self.read + HEAD;
+        let head = self.bytes.get(self.read..from)?;
+        let len = u32::from_le_bytes(*head.first_chunk()?);
+        if len == u32::MAX {
             self.read = from;
             return Some(Err(self.errors.pop_front()?));
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pexec_ipc::cells::Stage;
+use pexec_ipc::notes::Notes;
 use pexec_ipc::process;
 use pexec_proto::codec;
 use pexec_proto::{FunctionRef, HEADER_LEN, Header, Kind, PanicInfo, Refused, Setup, WorkerFailure};
@@ -186,7 +187,7 @@ fn call(
         Some(function) => answer.functions.resolve(function),
         None => Err("the call is cut off".to_owned()),
     };
-    answer.give(me, header, &task, &mut argument, false)?;
+    answer.give(me, header, &task, &mut argument, None)?;
     current::end();
     // What the task printed is seen now, not when a later task fills the buffer.
     let _ = io::stdout().flush();
@@ -217,6 +218,10 @@ fn batch(
     let cut_off = || io::Error::new(io::ErrorKind::InvalidData, "a batch is cut off");
     let (function, mut items) = FunctionRef::split(body).ok_or_else(cut_off)?;
     let task = answer.functions.resolve(function);
+    answer
+        .notes
+        .get_or_insert_with(|| Notes::new(&me.cells))
+        .begin(id);
     let mut argument = Argument {
         bytes: ArgumentBytes::Slice(&[]),
         descriptors: Vec::new(),
@@ -237,10 +242,13 @@ fn batch(
         current::begin(id + u64::from(started), None);
         started += 1;
         argument.bytes = ArgumentBytes::Slice(item);
-        answer.give(me, header, &task, &mut argument, !rest.is_empty())?;
+        answer.give(me, header, &task, &mut argument, Some(!rest.is_empty()))?;
         // Whatever went along with the answer.
         argument.descriptors.clear();
         items = rest;
+    }
+    if let Some(notes) = &mut answer.notes {
+        tell_notes(me, notes, true)?;
     }
     current::end();
     let _ = io::stdout().flush();
@@ -275,6 +283,8 @@ fn shrink(buffer: &mut Vec<u8>) {
 struct Answer {
     frame: Vec<u8>,
     functions: Resolver,
+    /// Answers to items of a batch on their way.
+    notes: Option<Notes>,
     /// The supervisor wants to know how long the task takes.
     timed: bool,
 }
@@ -283,8 +293,8 @@ struct Answer {
 struct Progress<'a> {
     me: &'a Identity,
     call: Header,
-    /// More answers follow very soon.
-    more_follow: bool,
+    /// Of an item of several: whether more answers follow very soon, and where this one may wait for them.
+    item: Option<(bool, &'a mut Notes)>,
     /// When the task was started and when it had returned, if that is asked for; 0: not yet.
     time: Option<(u64, u64)>,
     /// How the value fared: not there yet, too large, or sent (or not).
@@ -313,39 +323,78 @@ impl Stages for Progress<'_> {
             let follow = Follow {
                 content,
                 descriptors,
-                more: self.more_follow,
+                more: self.more_follow(),
             };
-            Ok(send(self.me, Kind::Value, self.call, frame, follow, self.time))
+            Ok(self.send(Kind::Value, frame, follow))
         } else {
             Err(size)
         });
     }
 }
 
-/// Sends the answer whose body `frame` holds behind room for a header, up to the content that follows. From then on no task runs here.
-fn send(
-    me: &Identity,
-    kind: Kind,
-    call: Header,
-    frame: &mut [u8],
-    with: Follow<'_>,
-    time: Option<(u64, u64)>,
-) -> io::Result<()> {
-    let len = (frame.len() - HEADER_LEN + with.content.len()) as u32;
-    frame[..HEADER_LEN].copy_from_slice(&Header::task(kind, len, call.cell, call.task).encode());
-    trace::tell_losses(me, call.task);
-    if let Some(marks) = &me.marks {
-        marks.end(call.task);
+impl Progress<'_> {
+    fn more_follow(&self) -> bool {
+        self.item.as_ref().is_some_and(|(more, _)| *more)
     }
-    if let Some((started, ended)) = time.filter(|(started, _)| *started > 0) {
-        let ended = if ended > 0 { ended } else { clock::nanos() };
-        let body = timing(started, ended.saturating_sub(started), 1);
-        me.sender
-            .send_before_answer(Kind::Timing, call.task, body.as_flattened())?;
+
+    /// Sends the answer whose body `frame` holds behind room for a header, up to the content that follows. From then on no
+    /// task runs here.
+    fn send(&mut self, kind: Kind, frame: &mut [u8], with: Follow<'_>) -> io::Result<()> {
+        let Progress { me, call, .. } = *self;
+        let len = (frame.len() - HEADER_LEN + with.content.len()) as u32;
+        frame[..HEADER_LEN].copy_from_slice(&Header::task(kind, len, call.cell, call.task).encode());
+        trace::tell_losses(me, call.task);
+        if let Some(marks) = &me.marks {
+            marks.end(call.task);
+        }
+        if let Some((started, ended)) = self.time.filter(|(started, _)| *started > 0) {
+            let ended = if ended > 0 { ended } else { clock::nanos() };
+            let body = timing(started, ended.saturating_sub(started), 1);
+            me.sender
+                .send_before_answer(Kind::Timing, call.task, body.as_flattened())?;
+        }
+        me.cells.set_stage(Stage::Sending);
+        match &mut self.item {
+            Some((_, notes)) => send_item(me, notes, frame, with)?,
+            None => me.sender.send_answer(frame, with)?,
+        }
+        me.cells.set_answered();
+        Ok(())
     }
-    me.cells.set_stage(Stage::Sending);
+}
+
+/// Sends the answer to one item of several, or notes it until there are more of them.
+fn send_item(me: &Identity, notes: &mut Notes, frame: &[u8], with: Follow<'_>) -> io::Result<()> {
+    if with.content.is_empty() && with.descriptors.is_empty() {
+        if notes.add(frame) {
+            return if with.more {
+                Ok(())
+            } else {
+                tell_notes(me, notes, false)
+            };
+        }
+        tell_notes(me, notes, true)?;
+        if with.more && notes.add(frame) {
+            return Ok(());
+        }
+    }
+    tell_notes(me, notes, true)?;
     me.sender.send_answer(frame, with)?;
-    me.cells.set_answered();
+    notes.pass();
+    Ok(())
+}
+
+/// Puts the answers that are noted where the supervisor looks.
+fn tell_notes(me: &Identity, notes: &mut Notes, more: bool) -> io::Result<()> {
+    if !notes.bytes().is_empty() {
+        let with = Follow {
+            content: &[],
+            descriptors: &[],
+            more,
+        };
+        me.sender.send_answer(notes.bytes(), with)?;
+        notes.forget();
+    }
     Ok(())
 }
 
@@ -355,14 +404,14 @@ fn timing(started: u64, each: u64, items: u64) -> [[u8; 8]; 3] {
 }
 
 impl Answer {
-    /// Runs a task on its argument and sends the answer. `more_follow`: others will, very soon.
+    /// Runs a task on its argument and sends the answer. `more_follow`, of an item of several: others will, very soon.
     fn give(
         &mut self,
         me: &Identity,
         call: Header,
         task: &Result<&'static Descriptor, String>,
         argument: &mut Argument<'_>,
-        more_follow: bool,
+        more_follow: Option<bool>,
     ) -> io::Result<()> {
         self.frame.clear();
         self.frame.resize(HEADER_LEN, 0);
@@ -370,7 +419,7 @@ impl Answer {
         let mut progress = Progress {
             me,
             call,
-            more_follow,
+            item: more_follow.zip(self.notes.as_mut()),
             time: self.timed.then_some((0, 0)),
             value: None,
         };
@@ -388,7 +437,7 @@ impl Answer {
                 },
             };
         });
-        let failure = match (progress.value, result) {
+        let failure = match (progress.value.take(), result) {
             (Some(Ok(sent)), result) => {
                 if let Err(panic) = result {
                     eprintln!(
@@ -417,9 +466,9 @@ impl Answer {
         let with = Follow {
             content: &[],
             descriptors: &[],
-            more: more_follow,
+            more: progress.more_follow(),
         };
-        send(me, Kind::Failure, call, &mut self.frame, with, progress.time)
+        progress.send(Kind::Failure, &mut self.frame, with)
     }
 
     fn shrink(&mut self) {

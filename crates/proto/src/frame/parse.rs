@@ -75,6 +75,43 @@ impl<'a> Frames<'a> {
         self.limit = limit;
     }
 
+    /// The frames that come next and have this header but for its length, at most so many: all their bytes, headers included,
+    /// and how many they are. They are handed out with that; one that is not whole or too long is not among them.
+    ///
+    /// ```
+    /// use pexec_proto::{Frames, Header, Kind};
+    ///
+    /// let frame = |task, body: &[u8]| {
+    ///     [&Header::task(Kind::Value, body.len() as u32, 3, task).encode(), body].concat()
+    /// };
+    /// let buffer = [frame(7, b"a"), frame(7, b"bc"), frame(8, b"d")].concat();
+    /// let mut frames = Frames::new(&buffer, 1024);
+    /// let first = frames.next().unwrap()?;
+    /// assert_eq!(frames.alike(&first.header, 9), (&frame(7, b"bc")[..], 1));
+    /// assert_eq!(frames.next().unwrap()?.header.task, 8);
+    /// # Ok::<(), pexec_proto::FrameError>(())
+    /// ```
+    #[inline]
+    pub fn alike(&mut self, header: &Header, most: u32) -> (&'a [u8], u32) {
+        const LEN: u32 = u32::BITS;
+        let wanted = u128::from_le_bytes(header.encode()) >> LEN;
+        let rest = self.rest();
+        let (mut end, mut count) = (0, 0);
+        while count < most
+            && let Some(bytes) = rest[end..].first_chunk::<HEADER_LEN>()
+        {
+            let word = u128::from_le_bytes(*bytes);
+            let len = word as u32;
+            let behind = end + HEADER_LEN + len as usize;
+            if word >> LEN != wanted || len > self.limit || behind > rest.len() {
+                break;
+            }
+            (end, count) = (behind, count + 1);
+        }
+        self.used += end;
+        (&rest[..end], count)
+    }
+
     /// The header of the next frame, where all of that header is there, so that its reader can make room for the
     /// body and read the rest straight into it.
     ///
