@@ -32,7 +32,15 @@ fn turn_until_closed(shared: &Arc<Shared>, driver: Driver) {
     // Whether a turn while others led has ended something, or brought a timer.
     let mut news = false;
     loop {
-        let mut seat = shared.seat.take();
+        let seat = if shared.lead.pools().is_some() || !ready.is_empty() {
+            Some(shared.seat.take())
+        } else {
+            shared.free_seat()
+        };
+        let Some(mut seat) = seat else {
+            shared.make_way(false, &mut ready);
+            continue;
+        };
         let Some(driver) = seat.as_mut() else { return };
         let before = driver.outcomes();
         if !driver.turn(&ready) {

@@ -37,6 +37,9 @@ impl Shared {
             self.wake_pool();
         }
         let mut ready = Vec::new();
+        if self.lead.is_to_look() {
+            self.glance(&mut ready);
+        }
         while let Some(driver) = seat.as_mut() {
             if !driver.turn(&ready) || done() || until.is_some_and(|at| at <= Instant::now()) {
                 break;

@@ -41,12 +41,24 @@ pub(crate) struct Lead {
     brisk: AtomicBool,
     /// Somebody counts on the pool's thread, since the pool was last without a task.
     wanted: AtomicBool,
+    /// The pool's thread could not get the seat to look at the watch.
+    look: AtomicBool,
 }
 
 impl Lead {
     /// Pool's thread: this is me.
     pub(crate) fn introduce(&self) {
         self.pool.get_or_init(std::thread::current);
+    }
+
+    /// Pool's thread: the next caller that leads is to look at the watch in its stead.
+    pub(super) fn ask_for_a_look(&self) {
+        self.look.store(true, Ordering::Relaxed);
+    }
+
+    /// Caller: whether it is to do so; once.
+    pub(super) fn is_to_look(&self) -> bool {
+        self.look.load(Ordering::Relaxed) && self.look.swap(false, Ordering::Relaxed)
     }
 
     /// Whether the last wait was short, so that it may pay to lead the next one.
@@ -155,7 +167,7 @@ impl Lead {
         self.state.load(Ordering::SeqCst) & KIND == CALLER
     }
 
-    /// Pool's thread, in the driver's seat: its own lead, if it has it.
+    /// Pool's thread: its own lead, if it has it. Only in the driver's seat does that stay so.
     pub(crate) fn pools(&self) -> Option<PoolsLead> {
         let state = self.state.load(Ordering::SeqCst);
         (state & KIND == POOL).then_some(PoolsLead(state))

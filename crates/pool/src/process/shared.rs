@@ -18,7 +18,7 @@ use tracing::Dispatch;
 use super::alone::Only;
 use super::lead::{Lead, PoolsLead};
 use super::queue::{Command, NewTask, Pushed, Queue, Refusal, Room};
-use super::seat::Seat;
+use super::seat::{Seat, Seated};
 use super::sleeper::Sleeper;
 use crate::callbacks::Callbacks;
 use crate::driver::{Driver, Source, Watch};
@@ -175,6 +175,23 @@ impl Shared {
             (Refusal::Broken(_), Some(autopsy)) => TaskError::Died(autopsy.clone()),
             (Refusal::Closed | Refusal::Broken(_), _) => refusal.error(),
         }
+    }
+
+    /// Pool's thread, while others lead: the seat, if it is free at some moment. Otherwise the caller that leads is to look
+    /// at the watch: to wait for the seat would slow each lead down, since whoever leaves it would have to wake this
+    /// thread, which would mostly find it taken again.
+    pub(crate) fn free_seat(&self) -> Option<Seated<'_>> {
+        const LOOKS: u32 = 64;
+        for _ in 0..LOOKS {
+            if let Some(seat) = self.seat.try_take() {
+                return Some(seat);
+            }
+            std::hint::spin_loop();
+        }
+        self.lead.ask_for_a_look();
+        // Should it only wait for this CPU.
+        std::thread::yield_now();
+        None
     }
 
     /// Queues any other command. False: the pool's thread is gone.
