@@ -39,16 +39,16 @@ fn without_a_record_everything_runs() {
 
 #[test]
 fn half_an_output_of_a_killed_run_is_made_again() {
+    // Its worker may get to removing what it has touched, before it is gone itself.
     let job = "[tasks.slow]\noutputs = 'out'\nshell = 'echo half > out; read nap < nap; sleep $nap; echo whole > out'";
     let script = "pexec run job.toml && rm out && echo 1000 > nap || exit
         pexec run job.toml & while [ ! -s out ]; do sleep 0.01; done; kill -9 $!; wait
-        rm -r tmp/*; cat out; echo 0 > nap; pexec run job.toml";
+        rm -r tmp/*; echo 0 > nap; test ! -e out || test \"$(cat out)\" = half || exit 9; pexec run job.toml";
     let done = Test::new()
         .file("job.toml", job)
         .file("nap", "0\n")
         .shell(script)
         .code(0)
-        .stdout("half\n")
         .does_not_say(["up to date"]);
     assert_eq!(done.read("out"), "whole\n");
 }

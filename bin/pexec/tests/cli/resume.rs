@@ -111,7 +111,11 @@ fn an_instance_is_known_by_what_it_is_and_not_by_its_place() {
     let done = again(done, "'b', 'b', 'b', 'b'", "echo");
     assert_eq!(ran(&done), "b b", "as many are kept as have succeeded");
     let done = again(done, "'a', 'b'", "echo  -n");
-    assert_eq!(ran(&done), "ab", "another command is another instance");
+    let both = ran(&done);
+    assert!(
+        both == "ab" || both == "ba",
+        "another command is another instance: {both}"
+    );
 }
 
 #[test]
