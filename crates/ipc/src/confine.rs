@@ -1,10 +1,8 @@
-//! Bounds that a command is born with: set in the child, between fork and exec, so that not one of its instructions
-//! runs without them, and what it starts has them too.
+//! Bounds that a command is born with: set in the child before it becomes the program (see [`launch`](crate::launch)), so that
+//! not one of its instructions runs without them, and what it starts has them too.
 
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::os::fd::BorrowedFd;
 
 use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 
@@ -26,18 +24,6 @@ const CPU: i32 = 2;
 const NICE: i32 = 3;
 const CGROUP: i32 = 4;
 
-/// Has the command start confined, and in the cgroup behind this [door](crate::cgroup::Leaf::door). Where there is
-/// nothing to confine it is left alone, as the hook costs it the quick way to start a process.
-#[allow(unsafe_code)]
-pub fn confine(command: &mut Command, confines: Confines, door: Option<OwnedFd>) {
-    if confines == Confines::default() && door.is_none() {
-        return;
-    }
-    // SAFETY: what runs between fork and exec only makes system calls on values of its own: no allocation, no lock,
-    // no panic.
-    unsafe { command.pre_exec(move || confines.apply(door.as_ref())) };
-}
-
 /// Why a command did not start: it could not enter its cgroup.
 pub fn kept_out(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| code / STEP == CGROUP)
@@ -57,7 +43,9 @@ pub fn refused(error: &io::Error) -> Option<String> {
 }
 
 impl Confines {
-    fn apply(&self, door: Option<&OwnedFd>) -> io::Result<()> {
+    /// Has this process bounded, and what becomes of it, in the cgroup behind this [door](crate::cgroup::Leaf::door).
+    /// System calls only.
+    pub(crate) fn apply(&self, door: Option<BorrowedFd<'_>>) -> io::Result<()> {
         let failed = |step: i32, errno: i32| io::Error::from_raw_os_error(step * STEP + errno);
         if let Some(door) = door {
             // This process itself, whatever its number is called there. Nothing has been started yet, so nothing is left
@@ -87,37 +75,6 @@ fn bound(resource: Resource, soft: rlim_t, hard: rlim_t) -> Result<(), i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_command_starts_with_its_confines() {
-        let confines = Confines {
-            open_files: Some(20),
-            cpu_seconds: Some(7),
-            nice: 3,
-        };
-        let mut command = Command::new("sh");
-        command.args(["-c", "ulimit -Sn; ulimit -Hn; ulimit -St; nice"]);
-        let own = Command::new("nice").output().expect("started").stdout;
-        let own: i32 = String::from_utf8_lossy(&own).trim().parse().expect("a number");
-        confine(&mut command, confines, None);
-        let told = command.output().expect("started").stdout;
-        assert_eq!(
-            String::from_utf8_lossy(&told),
-            format!("20\n20\n7\n{}\n", (own + 3).min(19))
-        );
-    }
-
-    #[test]
-    fn a_command_that_cannot_enter_its_cgroup_does_not_start() {
-        let door = std::fs::File::open("/dev/null").expect("opened to be read only");
-        let mut command = Command::new("true");
-        confine(&mut command, Confines::default(), Some(door.into()));
-        let error = command.status().expect_err("refused");
-        assert!(kept_out(&error), "{error}");
-        let told = refused(&error).expect("one of ours");
-        assert!(told.starts_with("it cannot enter its cgroup: "), "{told}");
-        assert!(!kept_out(&io::Error::from_raw_os_error(nix::libc::ENOENT)));
-    }
 
     #[test]
     fn what_cannot_be_set_is_named() {

@@ -3,8 +3,8 @@
 //! signalling and reaping processes.
 //!
 //! Nothing here knows of tasks or pools. `unsafe` stands in named modules only: `segment` (the memory of one worker),
-//! `shared_bytes::{draft, mapping, sealed}` (memory files), `memory`, `reap`, `fork`, `image`, `env`, `stdio`, and a function or two
-//! of `socket`, `process` and `confine` (calls for which no crate has a safe form).
+//! `shared_bytes::{draft, mapping, sealed}` (memory files), `memory`, `reap`, `fork`, `launch`, `image`, `env`, `stdio`, and a
+//! function or two of `socket` and `process` (calls for which no crate has a safe form).
 
 pub mod carry;
 pub mod cells;
@@ -14,6 +14,7 @@ pub mod confine;
 pub mod env;
 pub mod fork;
 pub mod image;
+pub mod launch;
 pub mod limits;
 pub mod memory;
 pub mod notes;

@@ -1,13 +1,16 @@
 //! The memory of a command and all that it starts: as pexec bounds it by looking, and as the kernel does by a cgroup, where pexec can
 //! have one.
 
-use std::fs;
+use std::ffi::OsStr;
+use std::fs::{self, File};
 use std::io;
-use std::process::{Command, Stdio};
+use std::os::fd::AsFd;
 
 use pexec::ProcessPool;
 use pexec_ipc::cgroup::{Base, Leaf};
-use pexec_ipc::confine::{Confines, confine, refused};
+use pexec_ipc::confine::{Confines, refused};
+use pexec_ipc::launch::{Environment, Launch};
+use pexec_ipc::reap;
 use pexec_job::event::{Ended, Event, Kind, Outcome};
 use pexec_job::planner::{self, Overrides};
 use pexec_job::run::{self, Options, OutputChunk, Sink};
@@ -84,13 +87,20 @@ fn memory() -> Tried {
     let base = Base::here().map_err(|unfit| unfit.to_string())?;
     let leaf = Leaf::make(base.path(), "task-doctor", MAX).map_err(|error| error.to_string())?;
     let door = leaf.door().map_err(|error| error.to_string())?;
-    let mut hog = Command::new("sh");
-    hog.args(["-c", HOG])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    confine(&mut hog, Confines::default(), Some(door));
-    if let Err(error) = hog.status() {
+    let null = File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/null")
+        .map_err(|error| error.to_string())?;
+    let hog = Launch {
+        argv: &["sh", "-c", HOG].map(OsStr::new),
+        env: Environment::inherited(),
+        dir: OsStr::new("/"),
+        streams: [null.as_fd(); 3],
+        confines: Confines::default(),
+        door: Some(door.as_fd()),
+    };
+    if let Err(error) = hog.start().and_then(reap::reap_blocking) {
         return match refused(&error) {
             Some(why) => no(why),
             None => Err(No::untried(format!("`sh` cannot be started: {error}"))),

@@ -33,6 +33,8 @@ const SHELL_SIGXCPU: i32 = 128 + SIGXCPU;
 /// How often a task on a thread looks whether it is to stop.
 const LOOK: Duration = Duration::from_millis(20);
 const READ: usize = 64 * 1024;
+/// Most commands write less, and do without the large buffer.
+const FIRST_READ: usize = 4 * 1024;
 /// A command that has ended by then is told of once, at its end: every word wakes the supervisor.
 const TOLD_AFTER: Duration = Duration::from_millis(5);
 /// So long only a command's end is waited for. The pipes hold what a short command writes, and each word of it, each
@@ -70,7 +72,7 @@ pub(super) fn attend(started: Started, command: &Command, notes: &Notes, began: 
         meter: Meter::new(&watched, pid, began),
         stopped: None,
         ended: None,
-        buffer: vec![0; READ],
+        buffer: vec![0; FIRST_READ],
         tell_at: Some(began + TOLD_AFTER),
         pipes_from: Some(began + PIPES_AFTER),
         show_at: Some(began + SHOWN_AFTER),
@@ -197,7 +199,11 @@ impl<'a> Watch<'a> {
             }
             let wake = self.wait(self.next_instant());
             for (pipe, ready) in self.pipes.iter_mut().zip(wake.pipes) {
-                if ready && !pipe.read(&mut self.buffer) && self.ladder.is_none() && self.ended.is_none() {
+                if ready
+                    && !pipe.read(&mut self.buffer, READ)
+                    && self.ladder.is_none()
+                    && self.ended.is_none()
+                {
                     // Its output cannot be kept: whatever it does from here on is a failure.
                     self.ladder = Some(Ladder::new(&command.kill, clock::now()));
                 }
@@ -328,6 +334,7 @@ impl<'a> Watch<'a> {
 
     /// Takes what a killed group had written before; what others write from now on is not the command's.
     fn last_look(&mut self) {
+        self.buffer.resize(READ, 0);
         for pipe in &mut self.pipes {
             for _ in 0..LAST_READS {
                 let Some(file) = pipe.file() else { break };
@@ -335,7 +342,7 @@ impl<'a> Watch<'a> {
                 if !matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1)) {
                     break;
                 }
-                pipe.read(&mut self.buffer);
+                pipe.read(&mut self.buffer, READ);
             }
             pipe.close();
         }

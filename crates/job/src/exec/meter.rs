@@ -37,7 +37,11 @@ impl Meter {
             tree: Tree::new(root),
             memory: limits.memory,
             cpu_time: limits.cpu_time,
-            cpus: std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
+            // Half a dozen files are read for this.
+            cpus: match limits.cpu_time {
+                Some(_) => std::thread::available_parallelism().map_or(1, |n| n.get() as u32),
+                None => 1,
+            },
             due: watches.then(|| now + SOONEST),
         }
     }

@@ -48,8 +48,8 @@ impl Pipe {
     }
 
     /// Reads once, when `poll` said so: then it does not block, for nobody else reads this pipe. False: what was
-    /// read could not be kept.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> bool {
+    /// read could not be kept. A buffer that was too small grows, up to `most`.
+    pub(super) fn read(&mut self, buffer: &mut Vec<u8>, most: usize) -> bool {
         let Some(file) = &mut self.file else { return true };
         match file.read(buffer) {
             Ok(0) => {
@@ -62,7 +62,11 @@ impl Pipe {
                 if let Some(lines) = &mut self.lines {
                     lines.push(bytes, |bytes| emit(stream, bytes));
                 }
-                self.capture.push(bytes)
+                let kept = self.capture.push(bytes);
+                if n == buffer.len() && n < most {
+                    buffer.resize(most, 0);
+                }
+                kept
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => true,
             Err(_) => {

@@ -1,19 +1,18 @@
 //! Starts a command in a process group of its own, and says in a shell's codes why it could not.
-//!
-//! std's `Command` without `pre_exec` uses `posix_spawn`, which does not copy the worker's page tables.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Seek, Write};
-use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::process::{Command as Program, Stdio};
+use std::sync::OnceLock;
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::Signal;
 use nix::unistd::{AccessFlags, access};
 use pexec_ipc::cgroup::Leaf;
-use pexec_ipc::confine::{confine, kept_out, refused};
+use pexec_ipc::confine::{kept_out, refused};
+use pexec_ipc::launch::{Environment, Launch};
 
 use super::redirect::Target;
 use super::{Notes, Stream};
@@ -58,40 +57,28 @@ fn refuse(reason: String) -> Refusal {
 
 /// Starts it in `leaf`, if that is there and it can enter.
 pub(super) fn start(command: &Command, notes: &Notes, leaf: Option<Leaf>) -> Result<Started, Refusal> {
-    let Some((program, arguments)) = command.argv.split_first() else {
+    let Some(program) = command.argv.first() else {
         return Err(refuse("the command is empty".to_owned()));
     };
-    let mut spawn = Program::new(program.as_os_str());
-    spawn
-        .args(arguments.iter().map(Text::as_os_str))
-        .current_dir(command.cwd.as_os_str())
-        .process_group(0);
-    if command.env_clear {
-        spawn.env_clear();
-    }
-    spawn.envs(command.env.iter().map(|(k, v)| (k.as_os_str(), v.as_os_str())));
-    spawn.stdin(stdin(&command.stdin)?);
+    let stdin = stdin(&command.stdin)?;
     let mut targets = Vec::new();
-    spawn.stdout(output(
-        command.stdout.as_ref(),
-        notes,
-        Stream::Stdout,
-        &mut targets,
-    )?);
-    if command.stderr.is_some() && command.stderr == command.stdout {
+    let (stdout, out_end) = output(command.stdout.as_ref(), notes, Stream::Stdout, &mut targets)?;
+    let (stderr, err_end) = if command.stderr.is_some() && command.stderr == command.stdout {
         let same = targets[0]
             .handle()
             .map_err(|e| refuse(format!("standard error could not be opened: {e}")))?;
-        spawn.stderr(same);
+        (None, same.into())
     } else {
-        spawn.stderr(output(
-            command.stderr.as_ref(),
-            notes,
-            Stream::Stderr,
-            &mut targets,
-        )?);
+        output(command.stderr.as_ref(), notes, Stream::Stderr, &mut targets)?
+    };
+    let argv: Vec<&OsStr> = command.argv.iter().map(Text::as_os_str).collect();
+    let mut env = match command.env_clear {
+        true => Environment::default(),
+        false => Environment::inherited(),
+    };
+    for (name, value) in &command.env {
+        env.set(name.as_os_str(), value.as_os_str());
     }
-
     // Where descriptors are short the command starts outside.
     let (leaf, door) = leaf
         .and_then(|leaf| {
@@ -101,21 +88,32 @@ pub(super) fn start(command: &Command, notes: &Notes, leaf: Option<Leaf>) -> Res
             Some((Kept { _guard: guard, leaf }, door))
         })
         .unzip();
-    confine(&mut spawn, command.limits.confines(), door);
-    let spawned = spawn.spawn();
-    if leaf.is_some() && spawned.as_ref().is_err_and(kept_out) {
+    let launch = Launch {
+        argv: &argv,
+        env,
+        dir: command.cwd.as_os_str(),
+        streams: [
+            match &stdin {
+                Some(stdin) => stdin.as_fd(),
+                None => nothing()?.as_fd(),
+            },
+            out_end.as_fd(),
+            err_end.as_fd(),
+        ],
+        confines: command.limits.confines(),
+        door: door.as_ref().map(AsFd::as_fd),
+    };
+    let started = launch.start();
+    if leaf.is_some() && started.as_ref().is_err_and(kept_out) {
         // What it opened for its output is opened anew.
-        drop((spawn, targets));
+        drop(targets);
         return start(command, notes, None);
     }
-    let mut child = spawned.map_err(|error| match refused(&error) {
+    let pid = started.map_err(|error| match refused(&error) {
         Some(reason) => refuse(reason),
         None => explain(&error, program, &command.cwd),
     })?;
-    let pid = child.id() as i32;
     let guard = pexec::worker::guard_group(pid);
-    let stdout = child.stdout.take().map(|pipe| File::from(OwnedFd::from(pipe)));
-    let stderr = child.stderr.take().map(|pipe| File::from(OwnedFd::from(pipe)));
     // The pid is the child's until it is reaped, which only `attend` does: the handle is to the right process.
     match pexec_ipc::process::watch(pid) {
         Ok(pidfd) => Ok(Started {
@@ -137,13 +135,27 @@ pub(super) fn start(command: &Command, notes: &Notes, leaf: Option<Leaf>) -> Res
     }
 }
 
-fn stdin(stdin: &Stdin) -> Result<Stdio, Refusal> {
+/// Nothing to read: opened once for all commands.
+fn nothing() -> Result<&'static File, Refusal> {
+    static NULL: OnceLock<File> = OnceLock::new();
+    match NULL.get() {
+        Some(file) => Ok(file),
+        None => match File::open("/dev/null") {
+            Ok(file) => Ok(NULL.get_or_init(|| file)),
+            Err(error) => Err(refuse(format!(
+                "its empty standard input cannot be opened: {error}"
+            ))),
+        },
+    }
+}
+
+fn stdin(stdin: &Stdin) -> Result<Option<File>, Refusal> {
     match stdin {
-        Stdin::Empty => Ok(Stdio::null()),
+        Stdin::Empty => Ok(None),
         Stdin::File(path) => File::open(path.as_os_str())
-            .map(Stdio::from)
+            .map(Some)
             .map_err(|error| refuse(format!("its standard input, {path}, cannot be read: {error}"))),
-        Stdin::Text(text) => text_file(text.as_bytes()).map(Stdio::from).map_err(|error| {
+        Stdin::Text(text) => text_file(text.as_bytes()).map(Some).map_err(|error| {
             refuse(format!(
                 "its standard input of {} bytes cannot be made: {error}",
                 text.0.len()
@@ -161,18 +173,21 @@ fn text_file(bytes: &[u8]) -> io::Result<File> {
     Ok(file)
 }
 
+/// Our end of a stream, unless it goes to a file, and the command's.
 fn output(
     path: Option<&Text>,
     notes: &Notes,
     stream: Stream,
     targets: &mut Vec<Target>,
-) -> Result<Stdio, Refusal> {
-    let Some(path) = path else {
-        return Ok(Stdio::piped());
-    };
+) -> Result<(Option<File>, OwnedFd), Refusal> {
     let name = match stream {
         Stream::Stdout => "output",
         Stream::Stderr => "error",
+    };
+    let Some(path) = path else {
+        let (ours, theirs) =
+            io::pipe().map_err(|error| refuse(format!("its standard {name} cannot be captured: {error}")))?;
+        return Ok((Some(File::from(OwnedFd::from(ours))), theirs.into()));
     };
     let target = Target::open(path, notes, stream);
     let opened = target.and_then(|target| {
@@ -181,7 +196,7 @@ fn output(
         Ok(handle)
     });
     opened
-        .map(Stdio::from)
+        .map(|file| (None, file.into()))
         .map_err(|error| refuse(format!("its standard {name} cannot go to {path}: {error}")))
 }
 
