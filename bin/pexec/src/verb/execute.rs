@@ -48,6 +48,10 @@ pub(super) fn execute(
     terminal: Terminal,
     logging: bool,
 ) -> Exit {
+    // First, for a worker takes longer to start than everything until the run begins.
+    let jobs = pool::jobs(&plan);
+    let cgroup = pool::cgroup(&plan);
+    let pool = pool::build(&plan, jobs);
     let events = match flags
         .events
         .as_deref()
@@ -104,7 +108,6 @@ pub(super) fn execute(
         .map(Output::from)
         .or(plan.output)
         .unwrap_or(Output::Grouped);
-    let jobs = pool::jobs(&plan);
     // Who wants the output in order would wait for the first instance's behind all that were started before it.
     let workload = match history.is_empty() {
         true => history::Workload::default(),
@@ -136,8 +139,7 @@ pub(super) fn execute(
     };
     let outputs = Outputs::new(mode, writer, spill.path(), terminal);
     let mut console = Console::new(recorder, events, outputs, progress, clock.clone(), forecast);
-    let cgroup = pool::cgroup(&plan);
-    let pool = match pool::build(&plan, jobs) {
+    let pool = match pool {
         Ok(pool) => Arc::new(pool),
         Err(error) => {
             complain(&error.to_string());

@@ -9,11 +9,11 @@ const JOB: &str = "name = 'demo'\n[tasks.sum]\nforeach = { values = ['a', 'b c']
     shell = 'echo out {item}; echo err >&2; printf tail; test {item} = a'\n\
     [tasks.next]\nneeds = ['sum']\ncommand = ['true']\n[tasks.one]\ncommand = ['printf', 'x\\ny']\n";
 
-/// This after a run of the job.
+/// This after a run of the job; one instance at a time, so that they end in their order.
 fn after(job: &str, script: &str) -> Done {
-    Test::new()
-        .file("job.toml", job)
-        .shell(&format!("pexec run job.toml --output none 2>run-said; {script}"))
+    Test::new().file("job.toml", job).shell(&format!(
+        "pexec run job.toml -j1 --output none 2>run-said; {script}"
+    ))
 }
 
 fn stdout(done: &Done) -> String {

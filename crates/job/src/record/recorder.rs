@@ -196,7 +196,7 @@ impl Recorder {
         }
         self.output.write()?;
         self.events.write()?;
-        self.syncer.wrote(self.told);
+        self.syncer.wrote(self.told, self.output.has_grown());
         Ok(())
     }
 

@@ -206,6 +206,10 @@ impl<'a, E: Executor> Conductor<'a, E> {
             broken,
             halted: self.halted.map(|policy| policy.to_string()),
         });
+        // The disk is at it while the workers leave.
+        if self.teller.flush() {
+            self.teller.durable(true);
+        }
         let (state, refused) = self.teller.finish();
         match (refused, self.broken.take()) {
             (Some(error), _) => Err(Error::Sink(error)),

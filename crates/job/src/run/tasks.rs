@@ -76,6 +76,11 @@ impl Tasks {
         !self.opened.is_empty()
     }
 
+    /// Some have not started, and will if what they need succeeds.
+    pub(super) fn any_waits(&self) -> bool {
+        self.tasks.iter().any(|task| task.phase == Phase::Waiting)
+    }
+
     /// Its instances may start, and its source has not ended.
     pub(super) fn is_open(&self, task: usize) -> bool {
         self.tasks[task].phase == Phase::Open

@@ -13,6 +13,8 @@ use crate::exec::Captured;
 pub(super) struct Grow {
     storage: Arc<dyn Storage>,
     written: u64,
+    /// How much had been written when that was last asked.
+    seen: u64,
     buffer: Vec<u8>,
 }
 
@@ -27,6 +29,7 @@ impl Grow {
         Grow {
             storage,
             written: len,
+            seen: len,
             buffer: Vec::new(),
         }
     }
@@ -34,6 +37,11 @@ impl Grow {
     /// Where the next byte will lie.
     pub(super) fn end(&self) -> u64 {
         self.written + self.buffer.len() as u64
+    }
+
+    /// Something was written since this was last asked.
+    pub(super) fn has_grown(&mut self) -> bool {
+        std::mem::replace(&mut self.seen, self.written) != self.written
     }
 
     /// How many bytes are still to be written.

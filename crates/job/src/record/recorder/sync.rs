@@ -38,6 +38,8 @@ struct State {
     /// How many events were written, and how many of them are safe.
     wrote: u64,
     durable: u64,
+    /// Output was written since it was last made safe.
+    output: bool,
     haste: bool,
     over: bool,
     failed: Option<(io::ErrorKind, String)>,
@@ -68,13 +70,17 @@ impl Syncer {
             .name("pexec-record".to_owned())
             .spawn(move || {
                 let mut dirs = dirs;
-                theirs.serve(&mut || {
+                theirs.serve(&mut |grown| {
+                    // What an event points to is safe before the event is.
+                    if grown {
+                        output.sync()?;
+                    }
+                    events.sync()?;
+                    // After the files: most file systems have made the names safe with them, and need not write twice.
                     for dir in dirs.drain(..) {
                         dir.sync_all()?;
                     }
-                    // What an event points to is safe before the event is.
-                    output.sync()?;
-                    events.sync()
+                    Ok(())
                 });
             })?;
         Ok(Syncer {
@@ -87,11 +93,12 @@ impl Syncer {
         self.shared.lock().waker = Some(waker);
     }
 
-    /// So many events were written.
-    pub(super) fn wrote(&self, told: u64) {
+    /// So many events were written; `output`: and some output before them.
+    pub(super) fn wrote(&self, told: u64, output: bool) {
         let mut state = self.shared.lock();
         let idle = state.wrote == state.durable;
         state.wrote = told;
+        state.output |= output;
         if idle {
             self.shared.changed.notify_one();
         }
@@ -135,7 +142,7 @@ impl Drop for Syncer {
 }
 
 impl Shared {
-    fn serve(&self, sync: &mut dyn FnMut() -> io::Result<()>) {
+    fn serve(&self, sync: &mut dyn FnMut(bool) -> io::Result<()>) {
         let mut state = self.lock();
         loop {
             let nothing = |state: &mut State| state.wrote == state.durable && !state.over;
@@ -154,8 +161,9 @@ impl Shared {
             let wrote = state.wrote;
             // Who makes haste from now on waits for the next one.
             state.haste = false;
+            let grown = std::mem::take(&mut state.output);
             drop(state);
-            let synced = sync();
+            let synced = sync(grown);
             state = self.lock();
             match synced {
                 Ok(()) => state.durable = wrote,
