@@ -34,10 +34,9 @@ pub(super) fn check(line: &str) -> Result<(), ParseError> {
     let damaged = |how: &str| ParseError::Damaged(how.to_owned());
     let (body, digits) = line
         .strip_suffix(CRC_END)
-        .and_then(|rest| rest.rsplit_once(CRC_KEY))
-        .filter(|(_, digits)| {
-            digits.len() == 8 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-        })
+        .and_then(|rest| rest.split_at_checked(rest.len().checked_sub(8)?))
+        .and_then(|(rest, digits)| Some((rest.strip_suffix(CRC_KEY)?, digits)))
+        .filter(|(_, digits)| digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
         .ok_or_else(|| damaged("it does not end with a checksum"))?;
     let told = u32::from_str_radix(digits, 16).map_err(|_| damaged("its checksum is no number"))?;
     let found = crc32c::crc32c(body.as_bytes());

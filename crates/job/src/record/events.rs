@@ -31,6 +31,8 @@ pub struct Events {
     ends: bool,
     /// The salt of the start of the run that is being read; `None` in records that have none.
     salt: Option<u32>,
+    /// The same as a line has it.
+    salted: String,
 }
 
 /// The end of a record that was cut off.
@@ -56,6 +58,7 @@ impl Events {
             over: false,
             ends: false,
             salt: None,
+            salted: String::new(),
         }
     }
 
@@ -175,8 +178,9 @@ impl Events {
     fn is_start(&self) -> bool {
         /// `2026-11-21T03:00:00.000Z`
         const STAMP: usize = 24;
-        let head = format!("{{\"v\":{VERSION},\"seq\":{},\"t\":\"", self.seq);
-        let rest = self.buffer.strip_prefix(head.as_bytes());
+        let head = self.buffer.strip_prefix(b"{\"v\":");
+        let head = head.and_then(|text| after(text, VERSION)?.strip_prefix(b",\"seq\":"));
+        let rest = head.and_then(|text| after(text, self.seq)?.strip_prefix(b",\"t\":\""));
         let kind = rest.and_then(|rest| rest.get(STAMP..));
         self.line > 1
             && kind.is_some_and(|kind| kind.starts_with(b"\",\"type\":\"started\","))
@@ -191,7 +195,7 @@ impl Events {
         let at = self.buffer.len().checked_sub(2 * LEN);
         let tail = at.map(|at| &self.buffer[at..at + LEN]);
         match self.salt {
-            Some(salt) => tail == Some(salted(salt).as_bytes()),
+            Some(_) => tail == Some(self.salted.as_bytes()),
             None => tail.is_some_and(|tail| !tail.starts_with(b",\"salt\":\"")),
         }
     }
@@ -209,6 +213,7 @@ impl Events {
             }
             Kind::RunStarted { .. } => {
                 self.salt = event.salt;
+                self.salted = event.salt.map(salted).unwrap_or_default();
                 Ok(())
             }
             _ if self.line > 1 && event.salt != self.salt => {
@@ -223,6 +228,13 @@ impl Events {
             _ => Ok(()),
         }
     }
+}
+
+/// What follows this number, if the text begins with it.
+fn after(text: &[u8], number: u64) -> Option<&[u8]> {
+    let (digits, rest) = text.split_at(text.iter().take_while(|byte| byte.is_ascii_digit()).count());
+    let told = std::str::from_utf8(digits).ok()?.parse::<u64>();
+    (told == Ok(number)).then_some(rest)
 }
 
 impl Iterator for Events {

@@ -24,6 +24,8 @@ pub enum Met {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Heard {
     ones: Vec<One>,
+    /// The place of the one that was found last.
+    found: usize,
     tasks: Vec<Task>,
     places: HashMap<String, u32>,
     /// The names of all, sorted; made when they are asked for.
@@ -89,7 +91,7 @@ impl Heard {
 
     /// Nothing more is to be heard.
     pub(super) fn settle(&mut self) {
-        self.ones.sort_unstable_by_key(|one| one.key);
+        self.ones.sort_unstable_by_key(|one| one.key.rank());
         self.ones.dedup_by(|again, first| {
             let same = again.key == first.key;
             if same {
@@ -182,8 +184,12 @@ impl Heard {
     }
 
     fn find(&mut self, key: &Key) -> Option<&mut One> {
-        let at = self.ones.binary_search_by_key(key, |one| one.key).ok()?;
-        Some(&mut self.ones[at])
+        // Each instance is asked for twice in a row.
+        if self.ones.get(self.found).is_none_or(|one| one.key != *key) {
+            let rank = key.rank();
+            self.found = self.ones.binary_search_by_key(&rank, |one| one.key.rank()).ok()?;
+        }
+        self.ones.get_mut(self.found)
     }
 
     fn task(&mut self, name: &str) -> u32 {

@@ -37,6 +37,10 @@ use crate::text::Text;
 
 /// The longest the loop sleeps: the sink's `idle` is due then.
 const TURN: Duration = Duration::from_millis(50);
+/// How long the loop waits for company of what comes while short commands end: less than the workers have before them.
+const GATHER: Duration = Duration::from_millis(1);
+/// Commands that end one so soon after the other are short.
+const QUICK: Duration = Duration::from_millis(4);
 /// How many blocked instances are told in one turn.
 const BLOCKED: usize = 1024;
 
@@ -73,6 +77,7 @@ pub(super) struct Conductor<'a, E> {
     /// For the spread of pauses: another one in every run.
     seed: u64,
     looked: Instant,
+    landings: Landings,
     /// How often the run was asked to stop, as far as it has noticed.
     asked: u32,
     signal: Option<i32>,
@@ -80,6 +85,23 @@ pub(super) struct Conductor<'a, E> {
     policy: Option<Halt>,
     halted: Option<Halt>,
     broken: Option<String>,
+}
+
+/// How quickly attempts come home: to be woken for each short one costs more than it is worth.
+struct Landings {
+    last: Instant,
+    are_quick: bool,
+}
+
+impl Landings {
+    /// After a turn, in which some have come home or not.
+    fn turn(&mut self, landed: bool) {
+        let now = Instant::now();
+        self.are_quick = landed && now - self.last < QUICK;
+        if landed {
+            self.last = now;
+        }
+    }
 }
 
 impl<'a, E: Executor> Conductor<'a, E> {
@@ -135,6 +157,10 @@ impl<'a, E: Executor> Conductor<'a, E> {
             launched: 0,
             seed: RandomState::new().hash_one(0),
             looked: Instant::now(),
+            landings: Landings {
+                last: Instant::now(),
+                are_quick: false,
+            },
             asked: 0,
             signal: None,
             policy: plan.halt,
@@ -159,12 +185,22 @@ impl<'a, E: Executor> Conductor<'a, E> {
             self.teller.flush();
             // Emptied now, the inbox is told of room at once; what came is handled after.
             let wait = if more { Duration::ZERO } else { self.turn() };
+            // Every worker has another one before it then.
+            let no_hurry = self.flights.len() > self.options.jobs.saturating_mul(2);
+            if no_hurry && self.landings.are_quick {
+                self.inbox.gather(GATHER);
+            }
+            let mut landed = false;
             for message in self.inbox.take(wait) {
                 match message {
                     Message::Note { flight, bytes } => self.note(flight, &bytes),
-                    Message::Done { flight } => self.land(flight),
+                    Message::Done { flight } => {
+                        landed = true;
+                        self.land(flight);
+                    }
                 }
             }
+            self.landings.turn(landed);
             self.watch();
             self.teller.idle();
         }

@@ -129,6 +129,17 @@ impl Inbox {
         }
     }
 
+    /// Waits for company: what comes in this time wakes nobody.
+    pub(super) fn gather(&self, time: Duration) {
+        let nothing = {
+            let queue = self.lock();
+            queue.messages.is_empty() && !queue.woken
+        };
+        if nothing {
+            thread::sleep(time);
+        }
+    }
+
     /// Everything that came, in order; waits up to `timeout` for something.
     pub(super) fn take(&self, timeout: Duration) -> Vec<Message> {
         let nothing = |queue: &mut Queue| {
