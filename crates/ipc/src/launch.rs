@@ -380,6 +380,24 @@ mod tests {
     }
 
     #[test]
+    fn programs_start_while_other_threads_allocate_and_start_theirs() {
+        let threads: Vec<_> = (0..4)
+            .map(|thread| {
+                std::thread::spawn(move || {
+                    for n in 0..25 {
+                        let word = format!("{thread}-{n}").repeat(n + 1);
+                        let (text, exit) = plain(&["echo", &word]).expect("started");
+                        assert_eq!((text.trim(), exit), (word.as_str(), Exit::Code(0)));
+                    }
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().expect("no program got another one's words");
+        }
+    }
+
+    #[test]
     fn a_program_that_cannot_start_leaves_no_child() {
         let refused = plain(&["/nowhere/at/all"]).expect_err("not there");
         assert_eq!(refused.raw_os_error(), Some(libc::ENOENT));

@@ -194,6 +194,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_there_waits_for_no_company() {
+        let inbox = Inbox::new();
+        let began = std::time::Instant::now();
+        inbox.done(1);
+        inbox.gather(WATCHDOG);
+        assert_eq!(inbox.take(WATCHDOG), [Message::Done { flight: 1 }]);
+        inbox.wake();
+        inbox.gather(WATCHDOG);
+        assert!(began.elapsed() < WATCHDOG);
+    }
+
+    #[test]
     fn a_flood_waits_for_the_run_and_is_let_go_when_the_run_ends() {
         let inbox = Arc::new(Inbox::new());
         let flood = Arc::clone(&inbox);

@@ -237,6 +237,45 @@ fn what_is_independent_does_not_wait_for_the_disk() {
 }
 
 #[test]
+fn outcomes_that_lead_to_nothing_wait_for_the_disk_once_when_all_is_told() {
+    let disk = Arc::new(Disk::default());
+    disk.content().closed = true;
+    let mut watch = Watch::new(&disk);
+    let finished = execute(vec![task("last", &[], 3, "true")], &mut watch).expect("it runs");
+    assert_eq!(finished.state.counts().succeeded, 3);
+    assert!(disk.safe().is_empty(), "the run has not waited");
+    disk.open();
+    watch.recorder.finish().expect("all is written");
+    assert_eq!(disk.safe().len(), 2 + 2 * 3 + 1, "who says that it is over has");
+}
+
+#[test]
+fn output_is_synced_where_there_is_some() {
+    let (events, output) = (Arc::new(Disk::default()), Arc::new(Disk::default()));
+    let of = |disk: &Arc<Disk>| (Arc::<Disk>::clone(disk) as Arc<dyn Storage>, 0);
+    let mut recorder =
+        Recorder::over("record".into(), of(&events), of(&output), Vec::new(), 0).expect("a thread");
+    let wait = |told: u64, recorder: &mut Recorder| {
+        recorder.flush().expect("written");
+        let since = std::time::Instant::now();
+        while recorder.durable(true).expect("synced") < told {
+            assert!(since.elapsed() < WATCHDOG);
+            std::thread::yield_now();
+        }
+    };
+    recorder.event("one").expect("taken");
+    wait(1, &mut recorder);
+    assert_eq!(output.content().syncs, 0);
+    let text = Captured::Inline("text".into());
+    recorder.keep(&text, &text).expect("kept");
+    recorder.event("two").expect("taken");
+    wait(2, &mut recorder);
+    assert_eq!(output.content().synced, 8);
+    recorder.finish().expect("all is written");
+    assert_eq!(output.content().syncs, 1);
+}
+
+#[test]
 fn a_full_disk_starts_nothing_more_and_leaves_whole_lines() {
     let disk = Arc::new(Disk::default());
     disk.content().room = Some(5000);
