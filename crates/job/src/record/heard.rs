@@ -102,9 +102,10 @@ impl Heard {
         self.ones.shrink_to_fit();
     }
 
-    /// Uses up a success of this instance.
+    /// Uses up a success of this instance, which a later run has.
     pub(super) fn take(&mut self, key: &Key) -> bool {
         let Some(one) = self.find(key) else { return false };
+        one.met = true;
         let any = one.left > 0;
         one.left = one.left.saturating_sub(1);
         any

@@ -145,7 +145,8 @@ impl Past {
 }
 
 impl Past {
-    /// A run that takes the record up has this instance: what the record knows of it. To be asked once for each.
+    /// A run that takes the record up has this instance: what the record knows of it. To be asked once for each that is
+    /// not [kept](Fate::Kept).
     pub fn meet(&mut self, who: &Who) -> Met {
         self.heard.meet(who)
     }

@@ -43,8 +43,10 @@ impl<E: Executor> Conductor<'_, E> {
         let (Some(past), Some(key)) = (&mut self.past.past, &who.key) else {
             return Fate::Run;
         };
-        past.meet(who);
         let fate = past.fate(&who.task, key);
+        if fate != Fate::Kept {
+            past.meet(who);
+        }
         match fate {
             Fate::Run => return fate,
             Fate::Kept => self.past.untold[task] += 1,
