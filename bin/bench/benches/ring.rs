@@ -73,7 +73,7 @@ fn stream(c: &mut Criterion) {
                             reader.wake_writer();
                         }
                         if part == 0 {
-                            reader.sleep();
+                            reader.sleep(None);
                         }
                     }
                 });

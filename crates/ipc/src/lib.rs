@@ -3,8 +3,8 @@
 //! signalling and reaping processes.
 //!
 //! Nothing here knows of tasks or pools. `unsafe` stands in named modules only: `segment` (the memory of one worker),
-//! `shared_bytes::{draft, mapping, sealed}` (memory files), `memory`, `reap`, `fork`, `launch`, `image`, `env`, `stdio`, and a
-//! function or two of `socket` and `process` (calls for which no crate has a safe form).
+//! `shared_bytes::{draft, mapping, sealed}` (memory files), `memory`, `warm`, `reap`, `fork`, `launch`, `image`, `env`, `stdio`, and
+//! a function or two of `socket` and `process` (calls for which no crate has a safe form).
 
 pub mod carry;
 pub mod cells;
@@ -21,6 +21,7 @@ pub mod notes;
 pub mod process;
 pub mod reap;
 pub mod ring;
+pub mod room;
 pub mod segment;
 pub mod shared_bytes;
 pub mod socket;
@@ -28,3 +29,4 @@ pub mod spin;
 pub mod stdio;
 pub mod tree;
 pub mod wake;
+pub mod warm;

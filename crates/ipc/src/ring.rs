@@ -11,8 +11,9 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::time::Duration;
 
-use rustix::thread::futex;
+use rustix::thread::futex::{self, Timespec};
 
 use crate::segment::Segment;
 
@@ -77,9 +78,10 @@ impl Waits<'_> {
     }
 
     /// Sleeps until the other side has taken the announcement away, or for no reason.
-    fn sleep(&self) {
-        // Interrupted, or taken away already: whoever sleeps looks again in either case.
-        let _ = futex::wait(self.0, futex::Flags::empty(), 1, None);
+    fn sleep(&self, at_most: Option<Duration>) {
+        let at_most = at_most.and_then(|time| Timespec::try_from(time).ok());
+        // Interrupted, late, or taken away already: whoever sleeps looks again in each case.
+        let _ = futex::wait(self.0, futex::Flags::empty(), 1, at_most.as_ref());
     }
 
     /// After a store that the other side may wait for: whether it wants to be woken; that is this caller's to do then.
@@ -206,7 +208,7 @@ impl Writer {
     /// As [`write`](Writer::write).
     pub fn sleep(&mut self) -> io::Result<()> {
         if !self.ask_for_room()? {
-            Waits(&self.marks().writer_waits.0).sleep();
+            Waits(&self.marks().writer_waits.0).sleep(None);
         }
         Waits(&self.marks().writer_waits.0).withdraw();
         Ok(())
@@ -280,6 +282,26 @@ impl Reader {
         Ok(taken)
     }
 
+    /// As [`read`](Reader::read), onto the end of a vector: `most` bytes at most, and no more than there is room for.
+    ///
+    /// # Errors
+    ///
+    /// As [`available`](Reader::available).
+    pub fn read_onto(&mut self, onto: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+        let mut taken = 0;
+        while taken < most {
+            let n = self.available()?.min(most - taken).min(PIECE);
+            let n = self.segment.copy_out_onto(self.direction, self.head, n, onto);
+            if n == 0 {
+                break;
+            }
+            self.head += n as u64;
+            self.marks().head.0.store(self.head, Ordering::Release);
+            taken += n;
+        }
+        Ok(taken)
+    }
+
     /// After a read: whether the writer waits for the room.
     #[inline]
     #[must_use]
@@ -302,12 +324,12 @@ impl Reader {
         }
     }
 
-    /// Sleeps until there is something to read, or for no reason.
-    pub fn sleep(&self) {
+    /// Sleeps until there is something to read, or so much time has passed, or for no reason.
+    pub fn sleep(&self, at_most: Option<Duration>) {
         let waits = Waits(&self.marks().reader_waits.0);
         waits.announce();
         if !self.has_news() {
-            waits.sleep();
+            waits.sleep(at_most);
         }
         waits.withdraw();
     }
@@ -399,7 +421,7 @@ mod tests {
             while got < TOTAL {
                 let n = reader.read(&mut buffer).unwrap();
                 if n == 0 {
-                    reader.sleep();
+                    reader.sleep(None);
                     continue;
                 }
                 if reader.writer_waits() {

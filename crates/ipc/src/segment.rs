@@ -161,6 +161,37 @@ impl Segment {
             unsafe { from.copy_to_nonoverlapping(NonNull::from(&mut *rest).cast(), rest.len()) };
         }
     }
+
+    /// Likewise onto the end of a vector, `len` bytes at most: as many as there is room for without memory being moved. The
+    /// room is not cleared first, which for a large body would be most of the work. Tells how many.
+    #[inline]
+    pub(crate) fn copy_out_onto(
+        &self,
+        direction: Direction,
+        at: u64,
+        len: usize,
+        onto: &mut Vec<u8>,
+    ) -> usize {
+        let filled = onto.len();
+        let room = onto.spare_capacity_mut();
+        let len = len.min(CAPACITY).min(room.len());
+        let (start, first) = place(at, len);
+        let from = self.ring(direction, start);
+        let to = NonNull::from(&mut *room).cast::<u8>();
+        // SAFETY: `start + first` is at most the capacity of the ring, and `first` at most the length of the room, which the
+        // vector owns and lends exclusively.
+        unsafe { from.copy_to_nonoverlapping(to, first) };
+        if first < len {
+            let from = self.ring(direction, 0);
+            // SAFETY: `first` is less than the length of the room.
+            let to = unsafe { to.add(first) };
+            // SAFETY: as above; the rest is no longer than the ring, and both parts together than the room.
+            unsafe { from.copy_to_nonoverlapping(to, len - first) };
+        }
+        // SAFETY: so many bytes behind the old end were just written, and the capacity is larger by the room's length.
+        unsafe { onto.set_len(filled + len) };
+        len
+    }
 }
 
 /// Where position `at` lies in a ring, and how many of `len` bytes fit there before its end.
@@ -230,5 +261,24 @@ mod tests {
         assert_eq!(got[..], text[..]);
         theirs.copy_out(Direction::Answers, at, &mut got);
         assert_eq!(got, [0; 100], "the other ring is untouched");
+    }
+
+    #[test]
+    fn bytes_from_round_the_end_of_a_ring_go_behind_what_a_vector_has_as_far_as_there_is_room() {
+        let (ours, memfd) = Segment::create().unwrap();
+        let theirs = Segment::open(&memfd).unwrap();
+        let text: Vec<u8> = (0..100).collect();
+        for before_end in [0, 1, 37, 99, 100, 4000] {
+            let at = 3 * CAPACITY as u64 - before_end;
+            ours.copy_in(Direction::Calls, at, &text);
+            for room in [0, 1, 37, 60, 100, 300] {
+                let mut got = Vec::with_capacity(room + 2);
+                got.extend_from_slice(b"ab");
+                let (place, fits) = (got.as_ptr(), (got.capacity() - 2).min(100));
+                let taken = theirs.copy_out_onto(Direction::Calls, at, 100, &mut got);
+                assert_eq!((taken, &got[..2]), (fits, &b"ab"[..]));
+                assert_eq!((got.as_ptr(), &got[2..]), (place, &text[..fits]));
+            }
+        }
     }
 }

@@ -23,6 +23,7 @@ use pexec_proto::codec::{self, DecodeError, Fields};
 use pexec_proto::message::FunctionRef;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_bytes::ByteBuf;
 
 use crate::future::bytes::{Bytes, Descriptors};
 use crate::panics;
@@ -316,8 +317,20 @@ fn through<A: Payload, R: Payload>(
 
 /// The content of a long string of bytes, which need not be copied to be encoded.
 fn content_of<R: Any>(result: &R) -> Option<&[u8]> {
-    let bytes = (result as &dyn Any).downcast_ref::<Vec<u8>>()?;
-    (bytes.len() >= Bytes::CONTENT).then_some(bytes)
+    byte_string(result).filter(|bytes| bytes.len() >= Bytes::CONTENT)
+}
+
+/// The content of a value whose encoding is a length and that content.
+#[inline]
+pub(crate) fn byte_string<T: Any>(value: &T) -> Option<&[u8]> {
+    let value = value as &dyn Any;
+    if let Some(bytes) = value.downcast_ref::<Vec<u8>>() {
+        return Some(bytes);
+    }
+    if let Some(bytes) = value.downcast_ref::<ByteBuf>() {
+        return Some(bytes);
+    }
+    value.downcast_ref::<String>().map(String::as_bytes)
 }
 
 fn describe<T>(error: &dyn std::fmt::Display) -> String {

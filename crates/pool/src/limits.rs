@@ -61,6 +61,10 @@ impl Limits {
         self
     }
 
+    pub(crate) fn bounds_memory(self) -> bool {
+        self.0.address_space.is_some()
+    }
+
     pub(crate) fn encoded(self) -> pexec_proto::Limits {
         self.0
     }

@@ -17,8 +17,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use pexec_ipc::{carry, memory};
+use pexec_ipc::{carry, memory, warm};
 use pexec_proto::codec;
+use serde_bytes::ByteBuf;
 
 pub use builder::{ProcessPoolBuilder, StartMethod, Transport};
 pub use info::{PoolStats, WorkerInfo, WorkerState};
@@ -29,7 +30,7 @@ use shared::Shared;
 use crate::core::{Policy, Retry};
 use crate::error::{BuildError, Side, TaskError, TrySubmitError};
 use crate::executor::{Admission, Executor};
-use crate::function::{Payload, TaskFn, assert_no_captures, task_descriptor};
+use crate::function::{self, Payload, TaskFn, assert_no_captures, task_descriptor};
 use crate::future::TaskFuture;
 use crate::future::batch::{Arguments, Batch};
 use crate::future::bytes::{Bytes, Descriptors};
@@ -261,6 +262,7 @@ pub(crate) fn encode<A: Payload>(
     let mut bytes = SCRATCH.take();
     bytes.clear();
     // Memory that is quick to touch where it is long.
+    warm::expect(size);
     memory::reserve_huge(&mut bytes, size);
     let encoded = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         carry::collect(descriptors, || codec::encode(arg, &mut bytes))
@@ -284,22 +286,29 @@ pub(crate) fn encode<A: Payload>(
     }
 }
 
-/// How long the encoding of a string of bytes is; `None` for anything else.
+/// How long the encoding of a string of bytes or a text is; `None` for anything else.
 fn size_of_bytes<A: Any>(arg: &A) -> Option<usize> {
-    let bytes = (arg as &dyn Any).downcast_ref::<Vec<u8>>()?;
-    Some(codec::prefix_of(bytes.len()).as_ref().len() + bytes.len())
+    let len = function::byte_string(arg)?.len();
+    Some(codec::prefix_of(len).as_ref().len() + len)
 }
 
 /// Takes a long string of bytes out of `arg`, whose encoding it is but for the length. Nobody gets it back then.
 #[inline]
 fn content<A: Payload>(arg: &mut Option<A>, limit: u64) -> Option<Bytes> {
-    let bytes = (arg as &mut dyn Any).downcast_mut::<Option<Vec<u8>>>()?;
-    let len = bytes.as_ref()?.len();
+    let len = function::byte_string(arg.as_ref()?)?.len();
     let whole = (len + codec::prefix_of(len).as_ref().len()) as u64;
     if len < Bytes::CONTENT || whole > limit {
         return None;
     }
-    Some(Bytes::content(bytes.take()?))
+    let arg = arg as &mut dyn Any;
+    let bytes = match arg.downcast_mut::<Option<Vec<u8>>>() {
+        Some(bytes) => bytes.take()?,
+        None => match arg.downcast_mut::<Option<ByteBuf>>() {
+            Some(bytes) => bytes.take()?.into_vec(),
+            None => arg.downcast_mut::<Option<String>>()?.take()?.into_bytes(),
+        },
+    };
+    Some(Bytes::content(bytes))
 }
 
 fn panicked<A>() -> TaskError {

@@ -149,7 +149,7 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     all_of(bytes, by_serde(bytes, &bounds))
 }
 
-/// As [`decode`], and at a copy's speed for strings of bytes and floats: `Vec<u8>`, `Box<[u8]>`,
+/// As [`decode`], and at a copy's speed for strings of bytes and floats: `Vec<u8>`, `serde_bytes::ByteBuf`, `String`, `Box<[u8]>`,
 /// `Cow<'static, [u8]>`, `Option<Vec<u8>>`, `Vec<i8>`, `Vec<f32>` and `Vec<f64>`. Types that only contain such a
 /// string are read as by [`decode`], which takes some twenty times as long for it (`serde_bytes` in the user's type
 /// avoids that); the elements of a tuple can be had one by one through [`Fields`].
@@ -174,7 +174,7 @@ pub fn decode_typed<T: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<T, De
     }
 }
 
-/// As [`decode_typed`] of bytes that are not needed any more: a `Vec<u8>` or `Option<Vec<u8>>` moves to the front of
+/// As [`decode_typed`] of bytes that are not needed any more: a `Vec<u8>`, `ByteBuf`, `String` or `Option<Vec<u8>>` moves to the front of
 /// the vector's own memory, so that no other memory is touched. What it returns then keeps that vector's capacity.
 ///
 /// # Errors

@@ -33,6 +33,8 @@ pub struct Setup {
     pub capture: Option<[u8; 16]>,
     /// Up to which level the supervisor wants to hear what its code tells `tracing`: 1 (errors) to 5 (everything).
     pub trace: Option<u8>,
+    /// What it has resident counts, between tasks too: it keeps no memory that no task uses.
+    pub frugal: bool,
     /// It runs no tasks: once its initializer is done it forks workers, on request.
     pub template: bool,
 }

@@ -30,6 +30,7 @@ mod messages;
 mod named;
 mod nesting;
 mod options;
+mod payloads;
 mod priority;
 mod recycling;
 mod retry;

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::io;
 use std::time::Instant;
 
+use pexec_ipc::room::Room;
 use pexec_ipc::socket;
 use pexec_proto::codec;
 use pexec_proto::{FrameError, HandshakeError, Header, Kind, Progress, Refused, Role, Stage};
@@ -225,19 +226,19 @@ impl Driver {
             _ => None,
         };
         let in_rings = answers.is_some();
-        let receive = |buffer: &mut [u8]| match &mut answers {
+        let receive = |mut room: Room<'_>| match &mut answers {
             // Nobody who has not proved himself hands us anything.
-            None if !may_carry => socket::receive(socket, buffer),
+            None if !may_carry => room.fill(|buffer| socket::receive(socket, buffer)),
             None => {
                 let mut arrived = arrived.borrow_mut();
-                let got = arrived.receive(socket, buffer);
+                let got = room.fill(|buffer| arrived.receive(socket, buffer));
                 if arrived.has_stray() {
                     let why = "it sent descriptors that belong to no answer";
                     return Err(io::Error::new(io::ErrorKind::InvalidData, why));
                 }
                 got
             }
-            Some(ring) => match ring.read(buffer)? {
+            Some(ring) => match room.take_from(ring)? {
                 0 => Err(io::ErrorKind::WouldBlock.into()),
                 n => {
                     if ring.writer_waits() {

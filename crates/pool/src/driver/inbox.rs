@@ -5,7 +5,8 @@
 
 use std::io;
 
-use pexec_ipc::memory;
+use pexec_ipc::room::Room;
+use pexec_ipc::{memory, warm};
 use pexec_proto::{FrameError, Frames, Header};
 
 use crate::future::bytes::Bytes;
@@ -40,13 +41,9 @@ impl Large {
         self.body.len() == self.header.len as usize
     }
 
-    fn receive(&mut self, receive: &mut impl FnMut(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
-        let filled = self.body.len();
-        self.wanted = (self.header.len as usize - filled).min(Large::STEP);
-        self.body.resize(filled + self.wanted, 0);
-        let got = receive(&mut self.body[filled..]);
-        self.body.truncate(filled + got.as_ref().map_or(0, |&got| got));
-        got
+    fn room(&mut self) -> Room<'_> {
+        self.wanted = (self.header.len as usize - self.body.len()).min(Large::STEP);
+        Room::Behind(&mut self.body, self.wanted)
     }
 }
 
@@ -73,14 +70,14 @@ impl Inbox {
     /// was read into.
     pub(super) fn read<E: From<FrameError> + From<io::Error>>(
         &mut self,
-        mut receive: impl FnMut(&mut [u8]) -> io::Result<usize>,
+        mut receive: impl FnMut(Room<'_>) -> io::Result<usize>,
         mut handle: impl FnMut(&Header, &mut Received<'_>) -> Result<Option<u32>, E>,
     ) -> Result<Read, E> {
         let mut total = 0;
         while total < TURN {
             let got = match &mut self.large {
-                Some(large) => large.receive(&mut receive),
-                None => receive(&mut self.buffer[self.filled..]),
+                Some(large) => receive(large.room()),
+                None => receive(Room::Slice(&mut self.buffer[self.filled..])),
             };
             let got = match got {
                 Ok(0) => return Ok(Read::End),
@@ -132,6 +129,7 @@ impl Inbox {
                     let start = used + pexec_proto::HEADER_LEN;
                     let here = self.filled - start;
                     let mut body = Vec::new();
+                    warm::expect(header.len as usize);
                     memory::reserve_huge(&mut body, header.len as usize);
                     body.extend_from_slice(&self.buffer[start..start + here]);
                     self.large = Some(Large {

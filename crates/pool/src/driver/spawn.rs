@@ -57,6 +57,8 @@ pub(crate) struct Launch {
     pub(crate) nice: Option<i32>,
     /// Sets of CPUs, for the slots in turn.
     pub(crate) cpus: Vec<Vec<u32>>,
+    /// What a worker has resident counts, even where no task uses it.
+    pub(crate) frugal: bool,
     /// What is to be heard of what its code tells.
     pub(crate) wish: Wish,
     /// What tasks print is captured: so many bytes of each of their streams.
@@ -83,6 +85,7 @@ impl Launch {
             cpus: slot.checked_rem(self.cpus.len()).map(|at| self.cpus[at].clone()),
             capture,
             trace: self.wish.level(),
+            frugal: self.frugal,
             template: false,
         }
     }
@@ -110,6 +113,7 @@ impl Launch {
             // It leaves no marks, and only learns that its workers will.
             capture: self.capture.map(|_| [0; 16]),
             trace: None,
+            frugal: self.frugal,
             template: true,
         }
     }

@@ -4,6 +4,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use pexec_ipc::warm;
 use pexec_proto::codec::{self, Prefix};
 
 /// What goes along with an encoded value, in the order in which its handles name it.
@@ -48,6 +49,7 @@ impl Bytes {
 
     /// The encoding of this vector, which is not copied.
     pub(crate) fn content(bytes: Vec<u8>) -> Bytes {
+        warm::expect(bytes.len());
         Bytes::Content(Arc::new((codec::prefix_of(bytes.len()), bytes)))
     }
 

@@ -365,6 +365,7 @@ impl ProcessPoolBuilder {
             limits: self.limits.map(Limits::encoded),
             nice: self.nice,
             cpus: self.cpus.unwrap_or_default(),
+            frugal: self.recycle.memory.is_some() || self.limits.is_some_and(Limits::bounds_memory),
             wish,
             capture: self.capture.then(|| workers::kept(self.capture_limit)),
         };

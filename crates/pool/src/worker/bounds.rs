@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use pexec_ipc::limits::{self, Bounded};
-use pexec_ipc::process;
+use pexec_ipc::{process, warm};
 use pexec_proto::{Limits, Setup};
 
 /// What every task here gets, unless it says something else.
@@ -36,6 +36,10 @@ impl Bounds {
             return Ok(None);
         }
         let own = own.unwrap_or_default();
+        if own.address_space.is_some() {
+            // What earlier tasks have left would count against this one.
+            warm::give_back();
+        }
         let limits = limits::Limits {
             cpu_time: own.cpu_ms.or(self.cpu_ms).map(Duration::from_millis),
             ..absolute(&own)

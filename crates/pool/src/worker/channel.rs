@@ -12,10 +12,12 @@ use std::time::{Duration, Instant};
 use pexec_ipc::cells::Cells;
 use pexec_ipc::memory;
 use pexec_ipc::ring::{Direction, Reader, Writer};
+use pexec_ipc::room::Room;
 use pexec_ipc::segment::Segment;
 use pexec_ipc::socket;
 use pexec_ipc::spin::Spin;
 use pexec_ipc::wake::Bell;
+use pexec_ipc::warm;
 use pexec_proto::{HEADER_LEN, Header, Kind};
 
 use crate::carried::{self, Arrived};
@@ -34,6 +36,8 @@ struct Answers {
     ring: Writer,
     bell: Arc<Bell>,
     spin: Spin,
+    /// Memory of large results may be kept for the next ones.
+    keeps: bool,
 }
 
 impl Answers {
@@ -74,6 +78,9 @@ pub(super) struct Follow<'a> {
 impl Out {
     fn send(&mut self, mut bytes: &[u8], more_follow: bool) -> io::Result<()> {
         if let Some(answers) = &mut self.ring {
+            if answers.keeps {
+                warm::keep(bytes.len());
+            }
             return answers.send(bytes, more_follow);
         }
         while !bytes.is_empty() {
@@ -142,12 +149,13 @@ impl Sender {
         out.send(&frame, more_follow)
     }
 
-    fn use_ring(&self, segment: &Arc<Segment>, bell: Arc<Bell>) {
+    fn use_ring(&self, segment: &Arc<Segment>, bell: Arc<Bell>, keeps: bool) {
         let mut out = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         out.ring = Some(Answers {
             ring: Writer::new(Arc::clone(segment), Direction::Answers),
             bell,
             spin: Spin::default(),
+            keeps,
         });
     }
 }
@@ -169,6 +177,8 @@ struct Calls {
     bell: Arc<Bell>,
     spin: Spin,
     pace: Pace,
+    /// Memory of large arguments may be kept for the next ones.
+    keeps: bool,
 }
 
 /// How long tasks take on the average, told now and then: a supervisor that knows gives quick ones out in larger
@@ -191,16 +201,16 @@ impl Pace {
 
 impl Calls {
     /// Waits for bytes and takes some.
-    fn receive(&mut self, into: &mut [u8]) -> io::Result<usize> {
+    fn receive(&mut self, room: Room<'_>) -> io::Result<usize> {
         self.pace.tell();
-        let got = self.wait(into);
+        let got = self.wait(room);
         self.pace.since = Instant::now();
         got
     }
 
-    fn wait(&mut self, into: &mut [u8]) -> io::Result<usize> {
+    fn wait(&mut self, mut room: Room<'_>) -> io::Result<usize> {
         loop {
-            let got = self.ring.read(into)?;
+            let got = room.take_from(&mut self.ring)?;
             if got > 0 {
                 if self.ring.writer_waits() {
                     self.bell.ring();
@@ -210,8 +220,12 @@ impl Calls {
             let ring = &self.ring;
             if !self.spin.look(|| ring.has_news()) {
                 let since = Instant::now();
-                self.ring.sleep();
-                self.spin.slept(since.elapsed());
+                self.ring.sleep(warm::is_due().then_some(warm::IDLE));
+                let slept = since.elapsed();
+                if slept >= warm::IDLE && !self.ring.has_news() {
+                    warm::give_back();
+                }
+                self.spin.slept(slept);
             }
         }
     }
@@ -238,11 +252,12 @@ impl Receiver {
         }
     }
 
-    /// From now on both halves use the rings.
-    pub(super) fn use_rings(&mut self, sender: &Sender, segment: &Arc<Segment>, bell: OwnedFd) {
+    /// From now on both halves use the rings; with `keeps`, memory that large messages came from and went to is kept for a
+    /// moment.
+    pub(super) fn use_rings(&mut self, sender: &Sender, segment: &Arc<Segment>, bell: OwnedFd, keeps: bool) {
         let cells = Cells::new(Arc::clone(segment));
         let bell = Arc::new(Bell::new(bell));
-        sender.use_ring(segment, Arc::clone(&bell));
+        sender.use_ring(segment, Arc::clone(&bell), keeps);
         self.ring = Some(Calls {
             ring: Reader::new(Arc::clone(segment), Direction::Calls),
             bell,
@@ -253,6 +268,7 @@ impl Receiver {
                 spent: Duration::ZERO,
                 served: 0,
             },
+            keeps,
         });
     }
 
@@ -298,19 +314,16 @@ impl Receiver {
     /// That many bytes, into a buffer of their own.
     pub(super) fn rest(&mut self, len: usize, large: &mut Vec<u8>) -> io::Result<()> {
         large.clear();
+        if self.ring.as_ref().is_some_and(|calls| calls.keeps) {
+            warm::keep(len);
+        }
         memory::reserve_huge(large, len);
-        large.resize(len, 0);
         let here = (self.to - self.from).min(len);
-        large[..here].copy_from_slice(&self.buffer[self.from..self.from + here]);
+        large.extend_from_slice(&self.buffer[self.from..self.from + here]);
         self.from += here;
-        let mut filled = here;
-        while filled < len {
-            filled += receive(
-                &self.socket,
-                &mut self.arrived,
-                &mut self.ring,
-                &mut large[filled..],
-            )?;
+        while large.len() < len {
+            let room = Room::up_to(large, len);
+            receive(&self.socket, &mut self.arrived, &mut self.ring, room)?;
         }
         Ok(())
     }
@@ -359,7 +372,7 @@ impl Receiver {
             (self.from, self.to) = (0, self.to - self.from);
         }
         while self.to - self.from < n {
-            let room = &mut self.buffer[self.to..];
+            let room = Room::Slice(&mut self.buffer[self.to..]);
             self.to += receive(&self.socket, &mut self.arrived, &mut self.ring, room)?;
         }
         Ok(())
@@ -371,11 +384,11 @@ fn receive(
     socket: &OwnedFd,
     arrived: &mut Arrived,
     ring: &mut Option<Calls>,
-    into: &mut [u8],
+    room: Room<'_>,
 ) -> io::Result<usize> {
     match ring {
-        Some(calls) => calls.receive(into),
-        None => match arrived.receive(socket, into)? {
+        Some(calls) => calls.receive(room),
+        None => match room.fill(|into| arrived.receive(socket, into))? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             got => Ok(got),
         },

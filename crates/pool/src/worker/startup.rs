@@ -38,7 +38,9 @@ impl Started {
     pub(super) fn ready(mut self) -> io::Result<(&'static Identity, Receiver, Setup)> {
         self.me.sender.send_frame(Kind::Ready, 0, 0, &[])?;
         if let Some(bell) = self.bell {
-            self.receiver.use_rings(&self.me.sender, &self.segment, bell);
+            let keeps = !self.setup.frugal;
+            self.receiver
+                .use_rings(&self.me.sender, &self.segment, bell, keeps);
         }
         Ok((self.me, self.receiver, self.setup))
     }

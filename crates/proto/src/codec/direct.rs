@@ -8,7 +8,9 @@
 use std::any::{Any, TypeId};
 use std::borrow::Cow;
 
-use super::{CONFIG, DecodeError, decode_reason};
+use serde_bytes::ByteBuf;
+
+use super::{CONFIG, DecodeError, decode_reason, wire};
 
 /// A value and the number of bytes that it took.
 pub(super) type Read<T> = Result<(T, usize), DecodeError>;
@@ -29,6 +31,8 @@ macro_rules! by_type {
 pub(super) fn read<T: 'static>(bytes: &[u8]) -> Option<Read<T>> {
     by_type! { bytes as T:
         Vec<u8> => byte_vec,
+        ByteBuf => |bytes| byte_vec(bytes).map(|(value, used)| (ByteBuf::from(value), used)),
+        String => |bytes| byte_vec(bytes).and_then(|(value, used)| Ok((text(value)?, used))),
         Box<[u8]> => |bytes| byte_string(bytes).map(|(text, used)| (Box::from(text), used)),
         Cow<'static, [u8]> => |bytes| byte_vec(bytes).map(|(value, used)| (Cow::Owned(value), used)),
         Option<Vec<u8>> => |bytes| option(bytes, byte_vec),
@@ -42,31 +46,43 @@ pub(super) fn read<T: 'static>(bytes: &[u8]) -> Option<Read<T>> {
 /// As [`read`] of all the bytes, for the types that can keep the vector's own memory.
 #[inline]
 pub(super) fn reuse<T: 'static>(bytes: &mut Vec<u8>) -> Option<Result<T, DecodeError>> {
-    if TypeId::of::<T>() == TypeId::of::<Vec<u8>>() {
-        return match strip(bytes, 0) {
-            Ok(()) => same(std::mem::take(bytes)).map(Ok),
-            Err(error) => Some(Err(error)),
-        };
+    let wanted = TypeId::of::<T>();
+    if wanted == TypeId::of::<Vec<u8>>() {
+        return content(bytes, 0).map(same).transpose();
+    }
+    if wanted == TypeId::of::<ByteBuf>() {
+        return content(bytes, 0)
+            .map(|bytes| same(ByteBuf::from(bytes)))
+            .transpose();
+    }
+    // What goes on behind a text is told by `read`, after what is wrong with the text.
+    if wanted == TypeId::of::<String>() && byte_string(bytes).is_ok_and(|(_, used)| used == bytes.len()) {
+        return content(bytes, 0).and_then(text).map(same).transpose();
     }
     // The tag is a plain byte; `read` deals with every other one.
-    if TypeId::of::<T>() == TypeId::of::<Option<Vec<u8>>>() && bytes.first() == Some(&1) {
-        return match strip(bytes, 1) {
-            Ok(()) => same(Some(std::mem::take(bytes))).map(Ok),
-            Err(error) => Some(Err(error)),
-        };
+    if wanted == TypeId::of::<Option<Vec<u8>>>() && bytes.first() == Some(&1) {
+        return content(bytes, 1).map(|bytes| same(Some(bytes))).transpose();
     }
     None
 }
 
-/// Leaves of `bytes` what the byte string that begins at `at` contains; it must reach to their end.
-fn strip(bytes: &mut Vec<u8>, at: usize) -> Result<(), DecodeError> {
+fn text(bytes: Vec<u8>) -> Result<String, DecodeError> {
+    String::from_utf8(bytes).map_err(|error| {
+        decode_reason(wire::DecodeError::Utf8 {
+            inner: error.utf8_error(),
+        })
+    })
+}
+
+/// Takes the memory of `bytes`, with what the byte string that begins at `at` contains; it must reach to their end.
+fn content(bytes: &mut Vec<u8>, at: usize) -> Result<Vec<u8>, DecodeError> {
     let (content, used) = byte_string(&bytes[at..])?;
     let (content, unused) = (content.len(), bytes.len() - at - used);
     if unused > 0 {
         return Err(DecodeError::Trailing { unused });
     }
     bytes.drain(..bytes.len() - content);
-    Ok(())
+    Ok(std::mem::take(bytes))
 }
 
 /// `value` as the type that it is.

@@ -7,6 +7,7 @@ use std::fmt::Debug;
 use pexec_proto::codec::{self, DecodeError, Fields, MAX_DEPTH};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
+use serde_bytes::ByteBuf;
 
 use crate::seeded::Seeded;
 
@@ -44,6 +45,8 @@ fn assert_all_of_length(len: usize, seeded: &mut Seeded) {
     let doubles: Vec<f64> = (0..len).map(|_| seeded.next() as i64 as f64).collect();
     let singles: Vec<f32> = doubles.iter().map(|&double| double as f32).collect();
     assert_is_bincode(bytes.clone());
+    assert_is_bincode(ByteBuf::from(bytes.clone()));
+    assert_is_bincode(String::from_utf8_lossy(&bytes).into_owned());
     assert_is_bincode(bytes.clone().into_boxed_slice());
     assert_is_bincode(Cow::<'static, [u8]>::Owned(bytes.clone()));
     assert_is_bincode(Some(bytes.clone()));
@@ -143,6 +146,8 @@ fn a_string_cut_off_or_continued_is_an_error() {
         assert_refused::<T>(&more, &DecodeError::Trailing { unused: 3 });
     }
     check(vec![7u8; 300]);
+    check(ByteBuf::from(vec![7u8; 300]));
+    check("\u{e9}".repeat(150));
     check(vec![7u8; 300].into_boxed_slice());
     check(Cow::<'static, [u8]>::Owned(vec![7; 30]));
     check(Some(vec![7u8; 300]));
@@ -159,6 +164,7 @@ fn a_claimed_length_is_compared_with_the_input_first() {
         let mut bytes = encoded(&claim);
         bytes.extend([0; 8]);
         assert_refused::<Vec<u8>>(&bytes, &DecodeError::Truncated);
+        assert_refused::<ByteBuf>(&bytes, &DecodeError::Truncated);
         assert_refused::<Box<[u8]>>(&bytes, &DecodeError::Truncated);
         assert_refused::<Cow<'static, [u8]>>(&bytes, &DecodeError::Truncated);
         assert_refused::<Vec<i8>>(&bytes, &DecodeError::Truncated);
@@ -201,6 +207,8 @@ fn random_bytes_are_judged_alike_on_every_way() {
     for _ in 0..20_000 {
         let bytes = seeded.bytes(24);
         check::<Vec<u8>>(&bytes);
+        check::<ByteBuf>(&bytes);
+        check::<String>(&bytes);
         check::<Option<Vec<u8>>>(&bytes);
         check::<Box<[u8]>>(&bytes);
         check::<Vec<i8>>(&bytes);
@@ -214,6 +222,14 @@ fn an_owned_byte_string_stays_in_its_memory() {
     let memory = bytes.as_ptr();
     let value: Vec<u8> = codec::decode_owned(bytes).unwrap();
     assert_eq!((value.as_ptr(), &value[..]), (memory, &[7; 5000][..]));
+    let bytes = encoded(&ByteBuf::from(vec![7u8; 5000]));
+    let memory = bytes.as_ptr();
+    let value: ByteBuf = codec::decode_owned(bytes).unwrap();
+    assert_eq!((value.as_ptr(), &value[..]), (memory, &[7; 5000][..]));
+    let bytes = encoded(&"x".repeat(5000));
+    let memory = bytes.as_ptr();
+    let value: String = codec::decode_owned(bytes).unwrap();
+    assert_eq!((value.as_ptr(), value), (memory, "x".repeat(5000)));
     let bytes = encoded(&Some(vec![7u8; 5000]));
     let memory = bytes.as_ptr();
     let value: Option<Vec<u8>> = codec::decode_owned(bytes).unwrap();

@@ -130,12 +130,13 @@ fn a_setup_has_its_golden_bytes() {
         cpus: Some(vec![0, 2]),
         capture: Some([0xaa; 16]),
         trace: Some(3),
+        frugal: false,
         template: true,
     };
     assert_value(
         setup.clone(),
         "03 fb2c01 01 70 fc00000040 01 01 03 010203 01 01 04 01 01fc00000040 01fbe803 00 0100 01 01 01 02 00 02 01
-         aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa 01 03 01",
+         aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa 01 03 00 01",
     );
     assert_value(
         Setup {
@@ -146,10 +147,11 @@ fn a_setup_has_its_golden_bytes() {
             cpus: None,
             capture: None,
             trace: None,
+            frugal: true,
             template: false,
             ..setup
         },
-        "03 fb2c01 01 70 fc00000040 01 00 00 00 00 00 00 00 00",
+        "03 fb2c01 01 70 fc00000040 01 00 00 00 00 00 00 00 01 00",
     );
 }
 

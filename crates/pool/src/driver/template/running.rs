@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::sys::signal::Signal;
 use pexec_ipc::cells::Cells;
+use pexec_ipc::room::Room;
 use pexec_ipc::{process, reap, socket};
 use pexec_proto::handshake::MAX_HANDSHAKE_BODY;
 use pexec_proto::{Forked, Handshake, Header, Kind, Progress, Refused, Role, Stage, codec};
@@ -156,7 +157,7 @@ impl Running {
             pid,
             ..
         } = self;
-        let receive = |buffer: &mut [u8]| socket::receive(socket, buffer);
+        let receive = |room: Room<'_>| room.fill(|buffer| socket::receive(socket, buffer));
         let read = inbox.read(receive, |header, body| -> Result<Option<u32>, Fault> {
             if let Some(steps) = handshake {
                 let (peer, send) = match steps.receive(header, body.bytes())? {
