@@ -85,7 +85,7 @@ impl Reader<'_> {
     }
 
     /// Handed on by reference: a small answer costs less than to move these.
-    pub(super) fn handle(&mut self, header: &Header, body: &mut Received<'_>) -> Result<(), Fault> {
+    pub(super) fn handle(&mut self, header: &Header, body: &mut Received<'_, '_>) -> Result<(), Fault> {
         match header.kind {
             Kind::Ready => {
                 if !self.core.ready(self.now, self.slot) {
@@ -221,7 +221,7 @@ impl Reader<'_> {
     /// Likewise, and with it those behind it that are here: to look at each by itself would cost more than to run a small
     /// one.
     #[inline]
-    fn items(&mut self, header: &Header, body: &mut Received<'_>) -> Result<(), Fault> {
+    fn items(&mut self, header: &Header, body: &mut Received<'_, '_>) -> Result<(), Fault> {
         self.item(header, |results| results.push(body.bytes()))?;
         let Some(batch) = &mut *self.batch else {
             return Ok(());

@@ -71,7 +71,7 @@ impl Inbox {
     pub(super) fn read<E: From<FrameError> + From<io::Error>>(
         &mut self,
         mut receive: impl FnMut(Room<'_>) -> io::Result<usize>,
-        mut handle: impl FnMut(&Header, &mut Received<'_>) -> Result<Option<u32>, E>,
+        mut handle: impl FnMut(&Header, &mut Received<'_, '_>) -> Result<Option<u32>, E>,
     ) -> Result<Read, E> {
         let mut total = 0;
         while total < TURN {
@@ -116,7 +116,7 @@ impl Inbox {
 
     fn hand_out<E: From<FrameError>>(
         &mut self,
-        handle: &mut impl FnMut(&Header, &mut Received<'_>) -> Result<Option<u32>, E>,
+        handle: &mut impl FnMut(&Header, &mut Received<'_, '_>) -> Result<Option<u32>, E>,
     ) -> Result<(), E> {
         let mut used = 0;
         loop {
@@ -143,11 +143,9 @@ impl Inbox {
                 break;
             };
             let frame = frame?;
-            let mut received = Received::Slice(frame.body, frames);
+            let mut received = Received::Slice(frame.body, &mut frames);
             let handled = handle(&frame.header, &mut received)?;
-            if let Received::Slice(_, frames) = received {
-                used += frames.used();
-            }
+            used += frames.used();
             if let Some(limit) = handled {
                 self.limit = limit;
             }
@@ -159,13 +157,13 @@ impl Inbox {
 }
 
 /// A frame's body, in the reader's buffer or in its own.
-pub(super) enum Received<'a> {
-    /// With the frames behind it.
-    Slice(&'a [u8], Frames<'a>),
+pub(super) enum Received<'f, 'b> {
+    /// With the frames behind it: by reference, because to move what was just written costs as much as a small answer.
+    Slice(&'b [u8], &'f mut Frames<'b>),
     Owned(Vec<u8>),
 }
 
-impl Received<'_> {
+impl Received<'_, '_> {
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
             Received::Slice(bytes, _) => bytes,
