@@ -246,7 +246,6 @@ impl fmt::Display for TaskError {
 impl std::error::Error for TaskError {}
 
 /// Why a pool could not be built.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildError {
     /// `pexec::init()` did not run in this process, so a worker started from its binary would not know that it is one.
@@ -261,6 +260,21 @@ pub enum BuildError {
     Start(std::io::Error),
     /// An [`Actor`](crate::Actor)'s constructor panicked, failed or ended its process, with what is known of it.
     Constructor(String),
+}
+
+/// The variant and the whole message: it is what `unwrap` and a `main` that returns the error show.
+impl fmt::Debug for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let variant = match self {
+            BuildError::NotInitialized => "NotInitialized",
+            BuildError::Invalid(_) => "Invalid",
+            BuildError::TooDeep(_) => "TooDeep",
+            BuildError::DuplicateTask(_) => "DuplicateTask",
+            BuildError::Start(_) => "Start",
+            BuildError::Constructor(_) => "Constructor",
+        };
+        write!(f, "{variant}: {self}")
+    }
 }
 
 impl fmt::Display for BuildError {
@@ -326,3 +340,19 @@ impl<A> fmt::Display for TrySubmitError<A> {
 }
 
 impl<A> std::error::Error for TrySubmitError<A> {}
+
+#[cfg(test)]
+mod tests {
+    use super::BuildError;
+
+    #[test]
+    fn what_unwrap_shows_of_a_pool_that_was_not_built_says_what_to_do() {
+        let shown = format!("{:?}", BuildError::NotInitialized);
+        assert!(
+            shown.starts_with("NotInitialized: ") && shown.contains("pexec::init()"),
+            "{shown}"
+        );
+        let shown = format!("{:?}", BuildError::Start(std::io::ErrorKind::NotFound.into()));
+        assert!(shown.starts_with("Start: cannot start a worker: "), "{shown}");
+    }
+}

@@ -29,6 +29,11 @@ use crate::future::bytes::{Bytes, Descriptors};
 use crate::panics;
 
 /// What can be a task's argument or result: serialisable both ways, movable between threads, owned.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot travel between processes, so it can be neither argument nor result of a task",
+    note = "derive `serde::Serialize` and `serde::Deserialize` for it",
+    note = "it has to own what it holds (`String`, not `&str`) and to be `Send`"
+)]
 pub trait Payload: Serialize + DeserializeOwned + Send + 'static {}
 impl<T: Serialize + DeserializeOwned + Send + 'static> Payload for T {}
 

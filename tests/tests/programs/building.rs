@@ -215,3 +215,20 @@ fn named_tasks_of_many_shapes_build_where_unsafe_code_is_forbidden() {
         String::from_utf8_lossy(&output.stderr)
     );
 }
+
+#[test]
+fn a_type_that_cannot_travel_fails_to_build_with_a_message_that_says_what_to_derive() {
+    let _sweep = LeakSweep::new();
+    for main in [
+        "struct Own; let _ = pexec::Inline::new().submit(|_: u32| Own, 1);",
+        "struct Own; let _ = pexec::Inline::new().submit(|_: Own| 1, Own);",
+    ] {
+        let text = refused(main);
+        for part in [
+            "`Own` cannot travel between processes",
+            "derive `serde::Serialize`",
+        ] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+    }
+}

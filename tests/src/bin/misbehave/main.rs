@@ -59,7 +59,7 @@ fn main() {
 fn forgetful() {
     match pexec::ProcessPool::builder().workers(3).build() {
         Ok(pool) => println!("built: {:?}", pool.submit(tasks::add, (1, 2)).result()),
-        Err(error) => println!("{error:?}: {error}"),
+        Err(error) => println!("{error:?}"),
     }
     println!("children: {}", pexec_tests::sweep::children().len());
 }
