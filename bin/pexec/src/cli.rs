@@ -243,7 +243,7 @@ pub(crate) struct RunFlags {
 /// Where a run is recorded, and which one is taken up again.
 #[derive(Debug, Args)]
 pub(crate) struct RecordFlags {
-    /// Record the run in this directory [default of `run`: .pexec/runs beside the job file]
+    /// The directory of the record [default of `run`: .pexec/runs beside the job file]
     #[arg(long, value_name = "DIR")]
     pub(crate) run_dir: Option<PathBuf>,
     /// Leave no record
