@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pexec::{Actor, Executor, ProcessPool, ProcessPoolBuilder, StartMethod, TaskErrorKind, Transport};
-use pexec_tests::LeakSweep;
+use pexec_tests::gate::arrive;
 use pexec_tests::tasks::{add, die_by};
+use pexec_tests::{Gate, LeakSweep};
 use tracing::dispatcher::{self, Dispatch};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
@@ -263,8 +264,9 @@ fn a_crash_loses_nothing_of_what_was_told_before_it() {
     }
 }
 
-fn flood(n: u64) {
+fn flood(n: u64, gate: String) {
     (0..n).for_each(|n| tracing::info!(n, "flood"));
+    arrive(&gate);
 }
 
 #[test]
@@ -273,10 +275,15 @@ fn a_flood_is_bounded_and_what_is_left_out_is_counted() {
     const TOLD: u64 = 300_000;
     for transport in TRANSPORTS {
         let (pool, heard) = listening(LevelFilter::INFO, builder(transport, 2));
-        let flooding = pool.submit(flood, TOLD);
+        let gate = Gate::new();
+        // Nothing is taken before all of it was told, which is several times what may wait.
+        heard.hold(true);
+        let flooding = pool.submit(flood, (TOLD, gate.path()));
         for n in 0..100 {
             assert_eq!(pool.submit(add, (n, 1)).result().expect("runs"), n + 1);
         }
+        gate.wait_for(1);
+        heard.hold(false);
         flooding.result().expect("runs");
         let seen = heard.all();
         let arrived = seen
