@@ -23,10 +23,11 @@ pub(crate) fn plural(n: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
-/// `0.25s`, `12.3s`, `3m 05s`, `2h 03m`.
+/// `4ms`, `0.25s`, `12.3s`, `3m 05s`, `2h 03m`.
 pub(crate) fn span(d: Duration) -> String {
     let seconds = d.as_secs();
     match seconds {
+        0 if d.as_millis() < 10 => format!("{}ms", d.as_millis()),
         0..10 => format!("{:.2}s", (d.as_millis() / 10) as f64 / 100.0),
         10..60 => format!("{:.1}s", (d.as_millis() / 100) as f64 / 10.0),
         60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
@@ -104,7 +105,8 @@ mod tests {
     #[test]
     fn durations_are_as_exact_as_they_are_long() {
         let text = |ms| span(Duration::from_millis(ms));
-        assert_eq!(text(4), "0.00s");
+        assert_eq!(text(4), "4ms");
+        assert_eq!(text(10), "0.01s");
         assert_eq!(text(1250), "1.25s");
         assert_eq!(text(9999), "9.99s");
         assert_eq!(text(59_999), "59.9s");

@@ -188,8 +188,8 @@ fn lines_of_a_call_are_shown_while_it_runs() {
     let job = Job::new("[tasks.nap]\ncall = 'nap'\nargs = [3600000]");
     let mut program = job.start(&["run", "--output", "line"]);
     assert!(program.line().ends_with("asleep"));
-    program.signal(Signal::SIGINT);
-    code(&program.wait(), 130);
+    program.signal(Signal::SIGTERM);
+    code(&program.wait(), 143);
     program.assert_nothing_left();
 }
 

@@ -11,10 +11,12 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::rc::Rc;
+use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{SigHandler, Signal};
 use tempfile::TempDir;
 
 /// Nothing takes this long; a run that does is killed and told of.
@@ -120,6 +122,7 @@ impl Test {
     }
 
     fn prepare(&self, command: &mut Command) {
+        hear_the_keys();
         let bin = Path::new(env!("CARGO_BIN_EXE_pexec"))
             .parent()
             .expect("a directory");
@@ -422,4 +425,17 @@ impl std::fmt::Display for Done {
             cut(&self.stderr)
         )
     }
+}
+
+/// Has commands hear the terminal's signals. A shell that runs the tests in the background has them ignored, and what was
+/// ignored stays so in all that is started.
+#[allow(unsafe_code)]
+fn hear_the_keys() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {
+            // SAFETY: installs no handler, so nothing runs in a signal's context.
+            unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) }.expect("set");
+        }
+    });
 }
