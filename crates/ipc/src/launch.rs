@@ -132,7 +132,7 @@ struct Recipe<'a> {
 }
 
 impl Launch<'_> {
-    /// Starts it. Back comes its process id, which is its group's too; reap it with [`reap`](crate::reap).
+    /// Starts it. Back comes its process id, which is its group's too; reap it with [`reap`].
     ///
     /// # Errors
     ///
