@@ -5,6 +5,7 @@ use std::path::Path;
 use pexec_job::files::Successes;
 use pexec_job::history::History;
 use pexec_job::plan::Plan;
+use pexec_job::planner::{JobFile, Overrides};
 use pexec_job::record::{Again, Error, Past, Record, Recorder, Resumed, Store};
 
 use crate::cli::{LAST, RecordFlags};
@@ -32,6 +33,15 @@ pub(crate) struct Opened {
 }
 
 impl Place {
+    /// The place of a run of this job file: beside it, unless the flags say so.
+    pub(crate) fn of(flags: &RecordFlags, file: &JobFile, overrides: &Overrides) -> Result<Place, Exit> {
+        let identity = file.identity(overrides);
+        let job = identity
+            .as_ref()
+            .map(|(name, dir)| (name.as_str(), dir.as_path()));
+        Place::find(flags, job, Some(Store::beside(file.beside())))
+    }
+
     /// The place of a run of this job. `default`: where it is recorded unless the flags say so.
     pub(crate) fn find(
         flags: &RecordFlags,

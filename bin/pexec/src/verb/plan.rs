@@ -11,7 +11,6 @@ use std::io::{self, BufWriter, Write};
 use pexec_job::outlook::{Outlook, Seen, Sums};
 use pexec_job::plan::{SourceError, TaskPlan};
 use pexec_job::planner::{JobFile, Overrides};
-use pexec_job::record::Store;
 
 use crate::answer;
 use crate::cli::{Plan, PlanFormat};
@@ -58,11 +57,7 @@ pub(crate) fn plan(args: Plan, terminal: Terminal) -> Exit {
         Ok(file) => file,
         Err(problems) => return super::explain(&problems, terminal),
     };
-    let identity = file.identity(&overrides);
-    let job = identity
-        .as_ref()
-        .map(|(name, dir)| (name.as_str(), dir.as_path()));
-    let place = match Place::find(&args.record, job, Some(Store::beside(file.beside()))) {
+    let place = match Place::of(&args.record, &file, &overrides) {
         Ok(place) => place,
         Err(exit) => return exit,
     };

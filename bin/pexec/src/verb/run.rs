@@ -1,7 +1,6 @@
 //! `pexec run JOB.toml`.
 
 use pexec_job::planner::JobFile;
-use pexec_job::record::Store;
 use pexec_job::secrets;
 
 use super::execute;
@@ -19,11 +18,7 @@ pub(crate) fn run(args: Run, terminal: Terminal, logging: bool) -> Exit {
         Ok(file) => file,
         Err(problems) => return super::explain(&problems, terminal),
     };
-    let identity = file.identity(&overrides);
-    let job = identity
-        .as_ref()
-        .map(|(name, dir)| (name.as_str(), dir.as_path()));
-    let place = match Place::find(&args.flags.record, job, Some(Store::beside(file.beside()))) {
+    let place = match Place::of(&args.flags.record, &file, &overrides) {
         Ok(place) => place,
         Err(exit) => return exit,
     };

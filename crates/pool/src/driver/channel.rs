@@ -8,13 +8,12 @@ use std::time::Instant;
 use pexec_ipc::room::Room;
 use pexec_ipc::socket;
 use pexec_proto::codec;
-use pexec_proto::{FrameError, HandshakeError, Header, Kind, Progress, Refused, Role, Stage};
+use pexec_proto::{FrameError, HandshakeError, Kind, Progress, Refused, Role, Stage};
 
 use super::answers::{Reader, announced};
 use super::inbox::Read;
 use super::link::Link;
 use super::{Driver, Source};
-use crate::carried;
 
 /// A report of a failure has room to say what happened, however small a pool's messages may be.
 pub(super) const SMALLEST_LIMIT: u32 = 64 << 10;
@@ -267,15 +266,7 @@ impl Driver {
                             *handshake = None;
                             *reader.stage = Stage::Setup;
                             reader.core.authenticated(slot);
-                            let mut body = Vec::new();
-                            codec::encode(&launch.setup(slot, generation, *capture), &mut body)
-                                .map_err(|e| Fault(format!("its set-up cannot be encoded: {e}")))?;
-                            if !launch.descriptors.is_empty() {
-                                let frame = carried::frame(launch.descriptors.len());
-                                outbox.push_with(&frame, launch.descriptors.clone());
-                            }
-                            outbox.push(&Header::control(Kind::Setup, body.len() as u32).encode());
-                            outbox.push(&body);
+                            launch.tell(&launch.setup(slot, generation, *capture), outbox)?;
                             return Ok(Some(
                                 u32::try_from(launch.max_message)
                                     .unwrap_or(u32::MAX)

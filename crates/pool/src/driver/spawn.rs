@@ -14,15 +14,16 @@ use pexec_ipc::segment::Segment;
 use pexec_ipc::wake::Wake;
 use pexec_ipc::{process, reap, socket};
 use pexec_proto::handshake::MAX_HANDSHAKE_BODY;
-use pexec_proto::{BuildId, Handshake, Hello, Key, Limits, Setup, Stage};
+use pexec_proto::{BuildId, Handshake, Header, Hello, Key, Kind, Limits, Setup, Stage, codec};
 
 use super::capture::Capture;
+use super::channel::Fault;
 use super::inbox::Inbox;
 use super::link::{Link, Pace, Rings};
 use super::outbox::Outbox;
 use super::stderr::Stderr;
 use super::watch::{Source, Watch};
-use crate::carried::Arrived;
+use crate::carried::{self, Arrived};
 use crate::entry::WORKER_VAR;
 use crate::future::bytes::Descriptors;
 use crate::observed::Wish;
@@ -116,6 +117,19 @@ impl Launch {
             frugal: self.frugal,
             template: true,
         }
+    }
+
+    /// Puts a set-up on its way, and the descriptors that the initializer's argument holds.
+    pub(super) fn tell(&self, setup: &Setup, outbox: &mut Outbox) -> Result<(), Fault> {
+        let mut body = Vec::new();
+        codec::encode(setup, &mut body).map_err(|e| Fault(format!("its set-up cannot be encoded: {e}")))?;
+        if !self.descriptors.is_empty() {
+            let frame = carried::frame(self.descriptors.len());
+            outbox.push_with(&frame, self.descriptors.clone());
+        }
+        outbox.push(&Header::control(Kind::Setup, body.len() as u32).encode());
+        outbox.push(&body);
+        Ok(())
     }
 
     /// Makes the channel and the streams of a worker, with everything in it that the worker needs to begin.

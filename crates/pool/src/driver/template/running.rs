@@ -173,15 +173,7 @@ impl Running {
                 outbox.push(&send);
                 (*handshake, *stage) = (None, Stage::Setup);
                 said.push(Said::Authenticated);
-                let mut body = Vec::new();
-                codec::encode(&launch.template_setup(generation), &mut body)
-                    .map_err(|e| Fault(format!("its set-up cannot be encoded: {e}")))?;
-                if !launch.descriptors.is_empty() {
-                    let frame = carried::frame(launch.descriptors.len());
-                    outbox.push_with(&frame, launch.descriptors.clone());
-                }
-                outbox.push(&Header::control(Kind::Setup, body.len() as u32).encode());
-                outbox.push(&body);
+                launch.tell(&launch.template_setup(generation), outbox)?;
                 return Ok(Some(SMALLEST_LIMIT));
             }
             let invalid = |e| Fault(format!("its answer cannot be decoded: {e}"));
